@@ -2,5 +2,8 @@
 //!
 //! Data goes one way: manifest -> stack -> engine -> report. ARCHITECTURE.md is the map.
 
+pub mod aws;
 pub mod diagnostic;
+pub mod engine;
 pub mod manifest;
+pub mod resource;

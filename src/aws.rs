@@ -1,0 +1,286 @@
+//! The door to AWS: clients, identity, one error type, one retry loop, rate limits.
+//!
+//! In: where the user wants to go (region, profile, endpoint). Out: [`Aws`], through which every call is made with
+//! [`Aws::call`], so that no other module sees an SDK error or retries by itself. Knows no resource type.
+
+mod error;
+mod limit;
+mod retry;
+
+use std::{fmt, time::Duration};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_http_client::tls;
+use aws_types::app_name::AppName;
+
+pub use self::{
+    error::{Class, Error},
+    retry::Settle,
+};
+use crate::diagnostic::Diagnostic;
+
+/// The services that wsless calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are the services'")]
+pub enum Service {
+    ApiGateway,
+    ApiGatewayV2,
+    CloudWatch,
+    DynamoDb,
+    Iam,
+    Lambda,
+    Logs,
+    S3,
+    Sqs,
+    Sts,
+}
+
+impl Service {
+    /// The prefix of the service's IAM actions.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::ApiGateway | Self::ApiGatewayV2 => "apigateway",
+            Self::CloudWatch => "cloudwatch",
+            Self::DynamoDb => "dynamodb",
+            Self::Iam => "iam",
+            Self::Lambda => "lambda",
+            Self::Logs => "logs",
+            Self::S3 => "s3",
+            Self::Sqs => "sqs",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// What a call does, and so whether it may be repeated when its answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Changes nothing.
+    Read,
+    /// Changes something; twice is the same as once.
+    Put,
+    /// Makes something; twice makes two, or fails the second time.
+    Create,
+}
+
+/// One of AWS's operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Whose.
+    pub service: Service,
+    /// AWS's name of it.
+    pub name: &'static str,
+    /// What it does.
+    pub effect: Effect,
+}
+
+impl Operation {
+    /// An operation that changes nothing.
+    pub const fn read(service: Service, name: &'static str) -> Self {
+        Self {
+            service,
+            name,
+            effect: Effect::Read,
+        }
+    }
+
+    /// An operation that may be repeated.
+    pub const fn put(service: Service, name: &'static str) -> Self {
+        Self {
+            service,
+            name,
+            effect: Effect::Put,
+        }
+    }
+
+    /// An operation that mustn't be repeated blindly.
+    pub const fn create(service: Service, name: &'static str) -> Self {
+        Self {
+            service,
+            name,
+            effect: Effect::Create,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.service.prefix(), self.name)
+    }
+}
+
+/// Where the user wants to go; what is absent comes from the SDK's own configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `--region`, or the manifest's.
+    pub region: Option<String>,
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// `--endpoint-url`.
+    pub endpoint_url: Option<String>,
+}
+
+/// Who is calling, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account's twelve digits.
+    pub account: String,
+    /// `aws`, `aws-cn`, `aws-us-gov`.
+    pub partition: String,
+    /// The region's name.
+    pub region: String,
+    /// The ARN of the user or the role's session.
+    pub arn: String,
+}
+
+/// The clients, and what they share.
+#[derive(Debug)]
+#[allow(
+    missing_docs,
+    reason = "each field is the client of the service it is named for"
+)]
+pub struct Aws {
+    pub apigateway: aws_sdk_apigateway::Client,
+    pub apigatewayv2: aws_sdk_apigatewayv2::Client,
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub iam: aws_sdk_iam::Client,
+    pub lambda: aws_sdk_lambda::Client,
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    pub s3: aws_sdk_s3::Client,
+    pub sqs: aws_sdk_sqs::Client,
+    identity: Identity,
+    limits: limit::Limits,
+    api_changes: tokio::sync::Mutex<()>,
+}
+
+/// Why there is no way to AWS.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No region is configured.
+    #[error("no AWS region is set")]
+    NoRegion,
+    /// The identity couldn't be read.
+    #[error(transparent)]
+    Identity(#[from] Error),
+    /// The identity has no account in its ARN.
+    #[error("STS answered with an identity that isn't one: `{0}`")]
+    OddIdentity(String),
+}
+
+impl ConnectError {
+    /// The error as a diagnostic.
+    pub fn diagnostic(&self) -> Diagnostic {
+        match self {
+            Self::NoRegion => Diagnostic::error("aws::no-region", self.to_string()).help(
+                "set `region` in [project], pass --region, or set AWS_REGION or a region in the AWS profile",
+            ),
+            Self::Identity(error) => error.diagnostic(),
+            Self::OddIdentity(_) => Diagnostic::error("aws::identity", self.to_string())
+                .help("check --endpoint-url and AWS_ENDPOINT_URL"),
+        }
+    }
+}
+
+impl Aws {
+    /// Loads the configuration, makes the clients and asks who is calling.
+    pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
+        let config = load(options).await;
+        let region = config
+            .region()
+            .map(ToString::to_string)
+            .filter(|region| !region.is_empty())
+            .ok_or(ConnectError::NoRegion)?;
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            // An endpoint of one's own answers on one host name only.
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        let mut aws = Self {
+            apigateway: aws_sdk_apigateway::Client::new(&config),
+            apigatewayv2: aws_sdk_apigatewayv2::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            identity: Identity {
+                account: String::new(),
+                partition: String::new(),
+                region,
+                arn: String::new(),
+            },
+            limits: limit::Limits::default(),
+            api_changes: tokio::sync::Mutex::new(()),
+        };
+        let sts = aws_sdk_sts::Client::new(&config);
+        let caller = aws
+            .call(Operation::read(Service::Sts, "GetCallerIdentity"), || {
+                sts.get_caller_identity().send()
+            })
+            .await?;
+        aws.identity.arn = caller.arn().unwrap_or_default().to_owned();
+        caller
+            .account()
+            .unwrap_or_default()
+            .clone_into(&mut aws.identity.account);
+        aws.identity.partition = aws
+            .identity
+            .arn
+            .split(':')
+            .nth(1)
+            .filter(|partition| partition.starts_with("aws"))
+            .ok_or_else(|| ConnectError::OddIdentity(aws.identity.arn.clone()))?
+            .to_owned();
+        if aws.identity.account.len() != 12
+            || !aws
+                .identity
+                .account
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+        {
+            return Err(ConnectError::OddIdentity(aws.identity.arn.clone()));
+        }
+        Ok(aws)
+    }
+
+    /// Who is calling, and where.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+/// The SDK's own configuration with what the user asked for laid over it.
+async fn load(options: &Options) -> SdkConfig {
+    // Without an HTTP client given here the SDK compiles and panics at its first call: this is the only place.
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(5))
+                // An upload of 50 MB over a slow line must pass.
+                .read_timeout(Duration::from_secs(120))
+                .build(),
+        );
+    if let Ok(name) = AppName::new(concat!("wsless/", env!("CARGO_PKG_VERSION"))) {
+        loader = loader.app_name(name);
+    }
+    if let Some(region) = &options.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(endpoint) = &options.endpoint_url {
+        loader = loader.endpoint_url(endpoint);
+    }
+    loader.load().await
+}

@@ -1,0 +1,430 @@
+//! One shape for every service's errors: AWS's own code, message and request id, and the class that decides what to do.
+//!
+//! Codes and messages per class: BC (botocore's service models), LS and STK (recorded answers), TF and CH (what other
+//! deployers retry on), as aws-facts section 3 lists them.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+
+use super::Operation;
+use crate::diagnostic::Diagnostic;
+
+/// What an error means for whoever made the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Refused because of a rate; the same call works later.
+    Throttled,
+    /// Refused because something else is under way on the same resource; the same call works later.
+    Busy,
+    /// The answer was lost or the service failed: the call may or may not have been applied.
+    Ambiguous,
+    /// What the call names isn't there.
+    NotFound,
+    /// What the call would make is there.
+    AlreadyExists,
+    /// The caller isn't allowed to.
+    AccessDenied,
+    /// The caller's credentials are missing, wrong or expired.
+    Credentials,
+    /// The endpoint can't be reached at all.
+    Unreachable,
+    /// AWS refused the call for what it says.
+    Refused,
+}
+
+/// An AWS call that failed for good.
+#[derive(Clone, Debug)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    operation: Operation,
+    class: Class,
+    code: Option<String>,
+    message: String,
+    request_id: Option<String>,
+    status: Option<u16>,
+    waited: Option<String>,
+}
+
+impl Error {
+    /// The error that the SDK returned for `operation`.
+    pub fn from_sdk<E>(operation: Operation, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        let service_error = error.as_service_error();
+        let code = service_error
+            .and_then(ProvideErrorMetadata::code)
+            .map(|code| code.rsplit('#').next().unwrap_or(code).to_owned());
+        let message = service_error
+            .and_then(ProvideErrorMetadata::message)
+            .map_or_else(|| causes(error), str::to_owned);
+        let class = match error {
+            SdkError::ServiceError(_) => classify(code.as_deref(), &message, status),
+            SdkError::ConstructionFailure(_) => Class::Refused,
+            _ if message.contains("credentials") => Class::Credentials,
+            SdkError::DispatchFailure(failure)
+                if failure
+                    .as_connector_error()
+                    .is_some_and(|error| error.is_io())
+                    && message.contains("onnect") =>
+            {
+                Class::Unreachable
+            }
+            _ => Class::Ambiguous,
+        };
+        Self(Arc::new(Inner {
+            operation,
+            class,
+            code,
+            message: redact(message),
+            request_id: error.request_id().map(str::to_owned),
+            status,
+            waited: None,
+        }))
+    }
+
+    /// An error of our own about what AWS answered, such as a state that never came.
+    pub fn unexpected(operation: Operation, message: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            operation,
+            class: Class::Refused,
+            code: None,
+            message: message.into(),
+            request_id: None,
+            status: None,
+            waited: None,
+        }))
+    }
+
+    /// The same error, with what was waited for in vain before giving up.
+    #[must_use]
+    pub fn after_waiting(self, what: impl Into<String>) -> Self {
+        let inner = &self.0;
+        Self(Arc::new(Inner {
+            operation: inner.operation,
+            class: inner.class,
+            code: inner.code.clone(),
+            message: inner.message.clone(),
+            request_id: inner.request_id.clone(),
+            status: inner.status,
+            waited: Some(what.into()),
+        }))
+    }
+
+    /// What the error means.
+    pub fn class(&self) -> Class {
+        self.0.class
+    }
+
+    /// Whether what the call names isn't there.
+    pub fn is_not_found(&self) -> bool {
+        self.0.class == Class::NotFound
+    }
+
+    /// AWS's error code, if AWS answered.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// AWS's message, or the causes of a failure before any answer.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The operation that failed.
+    pub fn operation(&self) -> Operation {
+        self.0.operation
+    }
+
+    /// AWS's request id.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// The HTTP status of the answer.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// Whether the message holds `fragment`, whatever its case.
+    pub fn mentions(&self, fragment: &str) -> bool {
+        self.0
+            .message
+            .to_lowercase()
+            .contains(&fragment.to_lowercase())
+    }
+
+    /// The mend that is likely, if the error tells.
+    pub fn likely_mend(&self) -> Option<String> {
+        let inner = &self.0;
+        match inner.class {
+            Class::AccessDenied => Some(match denied_action(&inner.message) {
+                Some((action, resource)) => format!(
+                    "allow `{action}` on `{resource}` for the identity that deploys, or deploy as one that may"
+                ),
+                None => format!(
+                    "the identity that deploys needs permission for {}; a service control policy or a permissions \
+                     boundary may also refuse it",
+                    inner.operation
+                ),
+            }),
+            Class::Credentials => Some(
+                "sign in (`aws sso login`, `aws configure`), pick another `--profile`, or set AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY; expired credentials must be renewed"
+                    .into(),
+            ),
+            Class::Unreachable => Some(
+                "check the network, the region, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set".into(),
+            ),
+            Class::Throttled => {
+                Some("other tools use up the account's request rate; run the command again later".into())
+            }
+            Class::Busy | Class::Ambiguous => {
+                Some("run the command again: it goes on from what is there".into())
+            }
+            Class::AlreadyExists => Some(
+                "something that isn't this stage's has that name: rename the project or the stage, or remove it".into(),
+            ),
+            _ => refused_mend(inner.code.as_deref(), &inner.message).map(str::to_owned),
+        }
+    }
+
+    /// The error as a diagnostic.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let inner = &self.0;
+        let code = match inner.class {
+            Class::Throttled => "aws::throttled",
+            Class::Busy => "aws::busy",
+            Class::Ambiguous => "aws::no-answer",
+            Class::NotFound => "aws::not-found",
+            Class::AlreadyExists => "aws::already-exists",
+            Class::AccessDenied => "aws::access-denied",
+            Class::Credentials => "aws::credentials",
+            Class::Unreachable => "aws::unreachable",
+            Class::Refused => "aws::refused",
+        };
+        let mut diagnostic = Diagnostic::error(code, self.to_string());
+        if let Some(waited) = &inner.waited {
+            diagnostic = diagnostic.note(format!("waited for {waited}"));
+        }
+        if let Some(id) = &inner.request_id {
+            diagnostic = diagnostic.note(format!("AWS request id {id}"));
+        }
+        if let Some(mend) = self.likely_mend() {
+            diagnostic = diagnostic.help(mend);
+        }
+        diagnostic
+    }
+}
+
+/// `iam:CreateRole failed: AccessDenied: User … is not authorized …`
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} failed: ", self.0.operation)?;
+        match (&self.0.code, self.0.status) {
+            (Some(code), _) => write!(formatter, "{code}: ")?,
+            (None, Some(status)) => write!(formatter, "HTTP {status}: ")?,
+            (None, None) => {}
+        }
+        formatter.write_str(&self.0.message)
+    }
+}
+
+impl StdError for Error {}
+
+fn classify(code: Option<&str>, message: &str, status: Option<u16>) -> Class {
+    let says = |fragment: &str| message.contains(fragment);
+    match code.unwrap_or_default() {
+        "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "ThrottledException"
+        | "ProvisionedThroughputExceededException" => Class::Throttled,
+        "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "OperationAbortedException"
+        | "ConditionalRequestConflict"
+        | "OperationAborted" => Class::Busy,
+        "ConflictException" if says("concurrent modification") => Class::Busy,
+        "ResourceConflictException"
+            if says("in progress") || says("cannot be performed at this time") =>
+        {
+            Class::Busy
+        }
+        "ResourceInUseException" if says("because it is in use") || says("being") => Class::Busy,
+        "NotFoundException"
+        | "ResourceNotFoundException"
+        | "NoSuchEntity"
+        | "NoSuchKey"
+        | "NoSuchBucket"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "NotFound" => Class::NotFound,
+        "EntityAlreadyExists"
+        | "ResourceAlreadyExistsException"
+        | "QueueAlreadyExists"
+        | "QueueNameExists"
+        | "BucketAlreadyExists"
+        | "BucketAlreadyOwnedByYou" => Class::AlreadyExists,
+        "ResourceConflictException" if says("already exist") => Class::AlreadyExists,
+        "ResourceInUseException" if says("already exists") => Class::AlreadyExists,
+        "ConflictException" if says("already exists") => Class::AlreadyExists,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthorizationError"
+        | "ForbiddenException"
+        | "AllAccessDisabled" => Class::AccessDenied,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "OptInRequired"
+        | "RequestExpired" => Class::Credentials,
+        _ => match status {
+            Some(429) => Class::Throttled,
+            Some(500..) => Class::Ambiguous,
+            Some(404) => Class::NotFound,
+            Some(403) => Class::AccessDenied,
+            _ => Class::Refused,
+        },
+    }
+}
+
+/// The mends of refusals that have a known cause.
+fn refused_mend(code: Option<&str>, message: &str) -> Option<&'static str> {
+    let says = |fragment: &str| message.contains(fragment);
+    if says("cannot be assumed by Lambda") {
+        return Some(
+            "check that nothing rewrites the role's trust policy, then run the command again",
+        );
+    }
+    if says("UnreservedConcurrentExecution") {
+        return Some(
+            "lower or remove `reserved-concurrency`, or ask AWS for a higher concurrency quota: an account keeps 100 \
+             executions unreserved, and a new account may have only 10 in all",
+        );
+    }
+    if says("CloudWatch Logs role ARN must be set") {
+        return Some("set the account's API Gateway logging role, or set `access-log = false`");
+    }
+    if says("MemorySize") {
+        return Some("lower the handler's `memory`: a new account may be capped at 3008 MiB");
+    }
+    match code {
+        Some("QueueDeletedRecently" | "AWS.SimpleQueueService.QueueDeletedRecently") => {
+            Some("SQS keeps a deleted queue's name for 60 seconds; run the command again then")
+        }
+        Some("LimitExceededException" | "LimitExceeded" | "ServiceQuotaExceededException") => Some(
+            "a quota of the account is reached: raise it in Service Quotas, or remove what isn't used",
+        ),
+        Some("CodeStorageExceededException") => {
+            Some("delete old Lambda function versions in this region")
+        }
+        _ => None,
+    }
+}
+
+/// The action and the resource that an access-denied message names.
+///
+/// `User: A is not authorized to perform: B on resource: C because …` [STK].
+fn denied_action(message: &str) -> Option<(&str, &str)> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let action = rest.split_whitespace().next()?;
+    let resource = rest
+        .split_once("on resource: ")
+        .and_then(|(_, rest)| rest.split_whitespace().next())
+        .unwrap_or("*");
+    Some((
+        action.trim_end_matches([',', '.']),
+        resource.trim_end_matches([',', '.']),
+    ))
+}
+
+/// Lambda's message about too large an environment echoes the values [LS].
+fn redact(message: String) -> String {
+    match message.split_once("String measured:") {
+        Some((head, _)) => format!("{head}(the measured values aren't shown)"),
+        None => message,
+    }
+}
+
+fn causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !next.is_empty() && !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lambdas_in_progress_conflict_is_busy_and_its_twin_is_already_exists() {
+        let class = |message| classify(Some("ResourceConflictException"), message, Some(409));
+        assert_eq!(
+            class(
+                "The operation cannot be performed at this time. An update is in progress for resource: arn"
+            ),
+            Class::Busy
+        );
+        assert_eq!(
+            class("Function already exist: chat-dev-echo"),
+            Class::AlreadyExists
+        );
+        assert_eq!(class("something else"), Class::Refused);
+    }
+
+    #[test]
+    fn an_unknown_code_is_judged_by_its_status() {
+        assert_eq!(classify(None, "", Some(503)), Class::Ambiguous);
+        assert_eq!(classify(Some("Odd"), "", Some(429)), Class::Throttled);
+        assert_eq!(classify(Some("Odd"), "", Some(400)), Class::Refused);
+    }
+
+    #[test]
+    fn a_denial_names_the_action_and_the_resource() {
+        let message = "User: arn:aws:iam::1:user/x is not authorized to perform: iam:PassRole on resource: \
+                       arn:aws:iam::1:role/r because no identity-based policy allows it";
+        assert_eq!(
+            denied_action(message),
+            Some(("iam:PassRole", "arn:aws:iam::1:role/r"))
+        );
+    }
+
+    #[test]
+    fn environment_values_that_aws_echoes_are_not_repeated() {
+        assert!(
+            !redact("exceeded the 4KB limit. String measured: {SECRET=x}".into())
+                .contains("SECRET")
+        );
+    }
+}
