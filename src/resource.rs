@@ -15,10 +15,18 @@ use crate::{
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
 };
 
+pub mod alias;
+pub mod function;
+pub mod function_policy;
 pub mod role;
 
 /// Every resource type, in the order in which plans list them.
-pub const ALL: &[&dyn Resource] = &[&role::Roles];
+pub const ALL: &[&dyn Resource] = &[
+    &role::Roles,
+    &function::Functions,
+    &alias::Aliases,
+    &function_policy::FunctionPolicies,
+];
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.
 pub type Attributes = BTreeMap<String, String>;
