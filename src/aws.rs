@@ -11,7 +11,7 @@ use std::{fmt, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::tls;
-use aws_types::app_name::AppName;
+use aws_types::{app_name::AppName, sdk_config::RequestChecksumCalculation};
 
 pub use self::{
     error::{Class, Error},
@@ -263,6 +263,8 @@ async fn load(options: &Options) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .retry_config(RetryConfig::disabled())
+        // Only where S3 demands one: what we write is small, and older S3 endpoints don't know the trailers.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))

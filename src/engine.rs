@@ -6,9 +6,12 @@
 
 pub mod address;
 pub mod apply;
+pub mod bucket;
 pub mod event;
+pub mod lock;
 pub mod plan;
 pub mod properties;
+pub mod record;
 pub mod scope;
 pub mod stack;
 pub mod survey;

@@ -1,0 +1,279 @@
+//! The lock on a stage: one deployment at a time.
+//!
+//! An object in the bucket that is created only if absent and changed only if unchanged, with an owner and an expiry that
+//! its holder moves on. A holder that died is outlived; one that lives is never robbed.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::bucket::{Bucket, Condition, Written};
+use crate::{aws::Error, diagnostic::Diagnostic};
+
+/// The lock's name in the bucket.
+const NAME: &str = "lock.json";
+/// How long a lock holds without being renewed.
+const LIFETIME: Duration = Duration::from_secs(180);
+/// How often it's renewed: a renewal may fail twice.
+const RENEWAL: Duration = Duration::from_secs(60);
+/// How far two machines' clocks may differ before an expired lock counts as dead.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// Who holds a lock, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The lock's own id, which `unlock` asks for.
+    pub id: String,
+    /// The AWS identity.
+    pub identity: String,
+    /// The machine's name.
+    pub host: String,
+    /// The CI run's address, if it's a CI run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// What is being done.
+    pub command: String,
+    /// Since when.
+    pub acquired_at: Timestamp,
+    /// Until when, unless renewed.
+    pub expires_at: Timestamp,
+}
+
+impl Holder {
+    /// A holder that begins now.
+    pub fn new(identity: &str, command: &str) -> Self {
+        let now = Timestamp::now();
+        Self {
+            id: Uuid::new_v4().to_string(),
+            identity: identity.to_owned(),
+            host: host(),
+            run: run_url(),
+            command: command.to_owned(),
+            acquired_at: now,
+            expires_at: later(now, LIFETIME),
+        }
+    }
+
+    fn is_dead(&self, now: Timestamp) -> bool {
+        later(self.expires_at, CLOCK_SKEW) < now
+    }
+}
+
+/// Why there's no lock.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Somebody else holds it.
+    #[error("the stage is locked by {} on {}, for `{}`, since {}", .0.identity, .0.host, .0.command, .0.acquired_at)]
+    Held(Box<Holder>),
+    /// What stands there isn't a lock.
+    #[error("the lock in {0} can't be read")]
+    Odd(String),
+    /// The bucket ignores conditions, so it can't hold a lock.
+    #[error("the bucket {0} doesn't honour conditional writes")]
+    Unconditional(String),
+    /// AWS refused.
+    #[error(transparent)]
+    Aws(#[from] Error),
+}
+
+impl LockError {
+    /// The error as a diagnostic.
+    pub fn diagnostic(&self) -> Diagnostic {
+        match self {
+            Self::Held(holder) => {
+                let mut diagnostic = Diagnostic::error("lock::held", self.to_string());
+                if let Some(run) = &holder.run {
+                    diagnostic = diagnostic.note(format!("its CI run is {run}"));
+                }
+                diagnostic
+                    .note(format!("it expires at {} unless it's renewed", holder.expires_at))
+                    .help(format!("wait for it; if it's dead for sure, run `wsless unlock {}`", holder.id))
+            }
+            Self::Odd(_) => Diagnostic::error("lock::odd", self.to_string())
+                .help("look at the object `lock.json` of this stage and delete it if nothing is being deployed"),
+            Self::Unconditional(_) => Diagnostic::error("lock::unconditional", self.to_string())
+                .help("use an endpoint whose S3 supports If-None-Match: without it two deployments can't be kept apart"),
+            Self::Aws(error) => {
+                let diagnostic = error.diagnostic();
+                match error.code() {
+                    Some("BucketAlreadyExists") => diagnostic.help(
+                        "bucket names are global and somebody else's account has this one: wsless can't keep its lock in \
+                         this account and region; ask AWS support or deploy to another region",
+                    ),
+                    _ => diagnostic,
+                }
+            }
+        }
+    }
+}
+
+/// A lock that's held. Dropping it doesn't free it: [`Lock::release`] does.
+#[derive(Debug)]
+pub struct Lock<'a> {
+    bucket: Bucket<'a>,
+    holder: Holder,
+    etag: String,
+    /// Whether a dead holder had it before: then its work may be half done.
+    pub was_stolen: bool,
+}
+
+impl<'a> Lock<'a> {
+    /// Takes the lock, making the bucket if need be.
+    pub async fn acquire(bucket: Bucket<'a>, holder: Holder) -> Result<Lock<'a>, LockError> {
+        let body = serde_json::to_vec(&holder).unwrap_or_default();
+        let mut was_stolen = false;
+        // Each round somebody else won or freed it: a few are plenty.
+        for _ in 0..5 {
+            let written = match bucket.put(NAME, body.clone(), Condition::Absent).await {
+                Err(error) if error.code() == Some("NoSuchBucket") => {
+                    bucket.ensure().await?;
+                    continue;
+                }
+                other => other?,
+            };
+            if let Written::Yes(etag) = written {
+                // An endpoint that ignores the condition would give everybody the lock.
+                if bucket.put(NAME, body.clone(), Condition::Absent).await? != Written::Outrun {
+                    return Err(LockError::Unconditional(bucket.name()));
+                }
+                return Ok(Lock {
+                    bucket,
+                    holder,
+                    etag,
+                    was_stolen,
+                });
+            }
+            let Some(object) = bucket.get(NAME).await? else {
+                continue;
+            };
+            let present: Holder =
+                serde_json::from_slice(&object.body).map_err(|_| LockError::Odd(bucket.name()))?;
+            if !present.is_dead(Timestamp::now()) {
+                return Err(LockError::Held(Box::new(present)));
+            }
+            if let Written::Yes(etag) = bucket
+                .put(NAME, body.clone(), Condition::Unchanged(&object.etag))
+                .await?
+            {
+                return Ok(Lock {
+                    bucket,
+                    holder,
+                    etag,
+                    was_stolen: true,
+                });
+            }
+            was_stolen = true;
+        }
+        match read(bucket).await? {
+            Some(holder) => Err(LockError::Held(Box::new(holder))),
+            None => Err(LockError::Odd(bucket.name())),
+        }
+    }
+
+    /// Renews the lock again and again, and returns only when it's lost.
+    pub async fn keep(&mut self) -> LockError {
+        loop {
+            sleep(RENEWAL).await;
+            self.holder.expires_at = later(Timestamp::now(), LIFETIME);
+            let body = serde_json::to_vec(&self.holder).unwrap_or_default();
+            match self
+                .bucket
+                .put(NAME, body, Condition::Unchanged(&self.etag))
+                .await
+            {
+                Ok(Written::Yes(etag)) => self.etag = etag,
+                Ok(Written::Outrun) => {
+                    return match read(self.bucket).await {
+                        Ok(Some(holder)) => LockError::Held(Box::new(holder)),
+                        Ok(None) => LockError::Odd(self.bucket.name()),
+                        Err(error) => error,
+                    };
+                }
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    /// Frees the lock, if it's still ours.
+    pub async fn release(self) -> Result<(), Error> {
+        self.bucket.delete(NAME, &self.etag).await
+    }
+}
+
+/// Who holds the lock now, if anybody does.
+pub async fn read(bucket: Bucket<'_>) -> Result<Option<Holder>, LockError> {
+    bucket
+        .get(NAME)
+        .await?
+        .map(|object| {
+            serde_json::from_slice(&object.body).map_err(|_| LockError::Odd(bucket.name()))
+        })
+        .transpose()
+}
+
+/// Frees the lock with this id, whoever holds it. Says whether there was one.
+pub async fn unlock(bucket: Bucket<'_>, id: &str) -> Result<bool, LockError> {
+    let Some(object) = bucket.get(NAME).await? else {
+        return Ok(false);
+    };
+    let holder: Holder =
+        serde_json::from_slice(&object.body).map_err(|_| LockError::Odd(bucket.name()))?;
+    if holder.id != id {
+        return Err(LockError::Held(Box::new(holder)));
+    }
+    bucket.delete(NAME, &object.etag).await?;
+    Ok(true)
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by)
+        .ok()
+        .and_then(|by| time.checked_add(by).ok())
+        .unwrap_or(time)
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .or_else(|| std::env::var("COMPUTERNAME").ok())
+        .map_or_else(
+            || "an unnamed machine".to_owned(),
+            |name| name.trim().to_owned(),
+        )
+}
+
+/// The address of the CI run we're in, on the services that tell.
+pub fn run_url() -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (
+        variable("GITHUB_SERVER_URL"),
+        variable("GITHUB_REPOSITORY"),
+        variable("GITHUB_RUN_ID"),
+    ) {
+        (Some(server), Some(repository), Some(run)) => {
+            Some(format!("{server}/{repository}/actions/runs/{run}"))
+        }
+        _ => variable("CI_JOB_URL").or_else(|| variable("BUILD_URL")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_dead_only_when_it_is_past_its_expiry_by_more_than_the_clocks_may_differ() {
+        let holder = Holder::new("arn:aws:iam::1:user/x", "deploy");
+        assert!(!holder.is_dead(holder.expires_at));
+        assert!(!holder.is_dead(later(holder.expires_at, CLOCK_SKEW)));
+        assert!(holder.is_dead(later(
+            holder.expires_at,
+            CLOCK_SKEW + Duration::from_secs(1)
+        )));
+    }
+}

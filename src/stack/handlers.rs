@@ -1,0 +1,281 @@
+//! Functions and what belongs to each: role, log group, alias, queue with its dead-letter queue, event source mapping.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{CONNECTIONS, Draft, Error, RESULTS, builtin};
+use crate::{
+    engine::{address::Address, properties::Text},
+    manifest::{Handler, HandlerName, Order, Queue},
+    resource::{
+        alias::Alias,
+        event_source_mapping::EventSourceMapping,
+        function::Function,
+        log_group::LogGroup,
+        queue::{self, DeadLetter},
+        role::{Role, Statement},
+        table::{Index, Table},
+    },
+};
+
+/// The registry's index by room.
+pub(super) const ROOM_INDEX: &str = "by-room";
+
+/// Dead letters are kept as long as SQS can: 14 days.
+const DEAD_LETTER_RETENTION_S: u32 = 1_209_600;
+
+/// What a function is made of, beyond its name.
+struct Spec {
+    description: String,
+    memory_mib: u32,
+    timeout: Duration,
+    reserved_concurrency: Option<u32>,
+    environment: BTreeMap<String, Text>,
+    policy: Vec<Statement>,
+}
+
+impl Draft<'_> {
+    /// The table of open connections and their rooms.
+    pub(super) fn registry(&mut self) {
+        if !self.manifest.connections.registry {
+            return;
+        }
+        let table = Table {
+            name: self.scope.name(CONNECTIONS),
+            partition_key: "connection".to_owned(),
+            sort_key: "room".to_owned(),
+            index: Index {
+                name: ROOM_INDEX.to_owned(),
+                partition_key: "room".to_owned(),
+                sort_key: "connection".to_owned(),
+            },
+            ttl_attribute: "expires".to_owned(),
+            tags: self.tags.clone(),
+        };
+        self.builder.add("table", CONNECTIONS, &table);
+    }
+
+    /// The queue that replies go through, with its dead-letter queue.
+    pub(super) fn results_queue(&mut self) {
+        let settings = Queue {
+            order: self.results_order(),
+            batch_size: 10,
+            batch_window: Duration::ZERO,
+            visibility_timeout: push_timeout() * 6,
+            max_receives: 5,
+            max_concurrency: None,
+            retention: Duration::from_secs(4 * 24 * 3600),
+        };
+        self.queue(RESULTS, &settings);
+    }
+
+    /// A user's handler.
+    pub(super) fn handler(&mut self, name: &HandlerName) -> Result<(), Error> {
+        let thing = name.as_str();
+        let handler: &Handler = &self.manifest.handlers[name];
+        let mut policy = vec![self.may_log(thing)];
+        let mut environment: BTreeMap<String, Text> = handler
+            .environment
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into()))
+            .collect();
+        if !self.is_authorizer(name) {
+            policy.push(self.may_reply());
+            policy.extend(self.may_use_registry(&[
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ]));
+            environment.extend(self.reply_environment());
+        }
+        if self.is_queued(name) {
+            policy.push(self.may_consume(thing, handler.queue.order));
+        }
+        policy.extend(self.user_policy(name));
+        let spec = Spec {
+            description: format!("Handler {thing} of {} ({})", self.scope.project, self.scope.stage),
+            memory_mib: handler.memory_mib,
+            timeout: handler.timeout,
+            reserved_concurrency: handler.reserved_concurrency,
+            environment,
+            policy,
+        };
+        let queue = self.is_queued(name).then(|| self.queue(thing, &handler.queue));
+        self.function(thing, spec, queue.clone())?;
+        if let Some(queue) = queue {
+            self.event_source_mapping(thing, &queue, &handler.queue);
+        }
+        Ok(())
+    }
+
+    /// One of the handlers that wsless brings along.
+    pub(super) fn builtin(&mut self, name: &'static str) -> Result<(), Error> {
+        let mut policy = vec![self.may_log(name)];
+        let mut environment = BTreeMap::new();
+        environment.extend(self.registry_environment());
+        let mut timeout = Duration::from_secs(10);
+        match name {
+            builtin::CONNECT => {
+                policy.extend(self.may_use_registry(&["dynamodb:PutItem"]));
+                if let Some(origins) = &self.manifest.api.allowed_origins {
+                    let origins = serde_json::Value::from(origins.clone()).to_string();
+                    environment.insert("WSLESS_ALLOWED_ORIGINS".to_owned(), origins.into());
+                }
+            }
+            builtin::DISCONNECT => {
+                policy.extend(self.may_use_registry(&["dynamodb:BatchWriteItem", "dynamodb:Query"]));
+            }
+            _ => {
+                timeout = push_timeout();
+                policy.push(self.may_consume(RESULTS, self.results_order()));
+                policy.push(self.may_reply());
+                policy.push(self.may_push());
+                policy.extend(self.may_use_registry(&["dynamodb:BatchWriteItem", "dynamodb:Query"]));
+                environment.extend(self.reply_environment());
+                let callback = Text::reference(&Self::api_address(), "callback_url")
+                    .then(format!("/{}", self.scope.stage));
+                environment.insert("WSLESS_CALLBACK_URL".to_owned(), callback);
+            }
+        }
+        let spec = Spec {
+            description: format!("Built-in handler {name} of {} ({})", self.scope.project, self.scope.stage),
+            memory_mib: 256,
+            timeout,
+            reserved_concurrency: None,
+            environment,
+            policy,
+        };
+        self.function(name, spec, None)?;
+        if name == builtin::PUSH {
+            let settings = Queue {
+                order: self.results_order(),
+                batch_size: 10,
+                batch_window: Duration::ZERO,
+                visibility_timeout: Duration::ZERO,
+                max_receives: 5,
+                max_concurrency: None,
+                retention: Duration::ZERO,
+            };
+            self.event_source_mapping(name, &Address::new("queue", RESULTS), &settings);
+        }
+        Ok(())
+    }
+
+    /// What a handler needs to reply, and to know who is connected.
+    fn reply_environment(&self) -> BTreeMap<String, Text> {
+        let url = Text::reference(&Address::new("queue", RESULTS), "url");
+        let mut environment = self.registry_environment();
+        environment.insert("WSLESS_RESULTS_QUEUE_URL".to_owned(), url);
+        environment
+    }
+
+    fn registry_environment(&self) -> BTreeMap<String, Text> {
+        self.table_name()
+            .map(|table| ("WSLESS_CONNECTIONS_TABLE".to_owned(), table.into()))
+            .into_iter()
+            .collect()
+    }
+
+    /// A function with its role, log group and alias.
+    fn function(&mut self, thing: &str, spec: Spec, queue: Option<Address>) -> Result<(), Error> {
+        let code = self.codes.get(thing).ok_or_else(|| Error::NoCode(thing.to_owned()))?;
+        let name = self.scope.name(thing);
+        let role = Role {
+            name: name.clone(),
+            path: self.scope.role_path(),
+            trusted_service: "lambda.amazonaws.com".to_owned(),
+            policy: spec.policy,
+            tags: self.tags.clone(),
+        };
+        let role = self.builder.add("role", thing, &role);
+        let log_group = LogGroup {
+            name: format!("/aws/lambda/{name}"),
+            retention_days: self.manifest.logs.retention_days,
+            tags: self.tags.clone(),
+        };
+        let log_group = self.builder.add("log-group", thing, &log_group);
+        let mut environment = spec.environment;
+        environment.insert("WSLESS_PROJECT".to_owned(), self.scope.project.as_str().into());
+        environment.insert("WSLESS_STAGE".to_owned(), self.scope.stage.as_str().into());
+        let function = Function {
+            name: name.clone(),
+            description: spec.description,
+            role_arn: Text::reference(&role, "arn"),
+            code_sha256: code.sha256.clone(),
+            package: code.package.clone(),
+            architecture: self.manifest.build.architecture.as_str().to_owned(),
+            memory_mib: spec.memory_mib,
+            timeout_s: seconds(spec.timeout),
+            environment,
+            reserved_concurrency: spec.reserved_concurrency,
+            published: true,
+            tags: self.tags.clone(),
+        };
+        // The queue first: a function's timeout mustn't exceed its queue's visibility timeout, even for a moment.
+        let function = self.builder.add_after(
+            "function",
+            thing,
+            &function,
+            std::iter::once(log_group).chain(queue),
+        );
+        let alias = Alias {
+            function_name: name,
+            version: Text::reference(&function, "version"),
+            weights: BTreeMap::new(),
+        };
+        self.builder.add("alias", thing, &alias);
+        Ok(())
+    }
+
+    /// A queue and its dead-letter queue; returns the queue's address.
+    fn queue(&mut self, thing: &str, settings: &Queue) -> Address {
+        let dead_letters = format!("{thing}-dlq");
+        let fifo = || (settings.order == Order::Connection).then(queue::Fifo::high_throughput);
+        let properties = queue::Queue {
+            name: self.queue_name(&dead_letters, settings.order),
+            visibility_timeout_s: seconds(settings.visibility_timeout),
+            retention_s: DEAD_LETTER_RETENTION_S,
+            dead_letter: None,
+            fifo: fifo(),
+            tags: self.tags.clone(),
+        };
+        let dead_letters = self.builder.add("queue", &dead_letters, &properties);
+        let properties = queue::Queue {
+            name: self.queue_name(thing, settings.order),
+            visibility_timeout_s: seconds(settings.visibility_timeout),
+            retention_s: seconds(settings.retention),
+            dead_letter: Some(DeadLetter {
+                queue_arn: Text::reference(&dead_letters, "arn"),
+                max_receives: settings.max_receives,
+            }),
+            fifo: fifo(),
+            tags: self.tags.clone(),
+        };
+        self.builder.add("queue", thing, &properties)
+    }
+
+    fn event_source_mapping(&mut self, thing: &str, queue: &Address, settings: &Queue) {
+        let alias = Address::new("alias", thing);
+        let mapping = EventSourceMapping {
+            function_arn: Text::reference(&alias, "arn"),
+            queue_arn: Text::reference(queue, "arn"),
+            batch_size: settings.batch_size,
+            batch_window_s: seconds(settings.batch_window),
+            max_concurrency: settings.max_concurrency,
+            enabled: true,
+            report_failures: true,
+            tags: self.tags.clone(),
+        };
+        self.builder.add("event-source-mapping", thing, &mapping);
+    }
+}
+
+/// Long enough to reach a room of thousands; the rest is sent by the next call.
+fn push_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
