@@ -12,6 +12,7 @@ pub mod lock;
 pub mod plan;
 pub mod properties;
 pub mod record;
+pub mod run;
 pub mod scope;
 pub mod stack;
 pub mod survey;

@@ -154,10 +154,10 @@ impl Engine<'_> {
                     match verdict {
                         Ok(()) => {
                             let desired = self.resolved(step, &attributes);
-                            running.push(async move { (index, self.run(step, desired).await) });
+                            running.push(async move { (index, self.take(step, desired).await) });
                         }
                         Err(outcome) => {
-                            self.record(step, outcome.clone(), Duration::ZERO, &mut applied);
+                            self.note(step, outcome.clone(), Duration::ZERO, &mut applied);
                             outcomes[index] = Some(outcome);
                             ended_early = true;
                         }
@@ -184,7 +184,7 @@ impl Engine<'_> {
                 }
                 Err(error) => Outcome::Failed(error),
             };
-            self.record(step, outcome.clone(), elapsed, &mut applied);
+            self.note(step, outcome.clone(), elapsed, &mut applied);
             outcomes[index] = Some(outcome);
         }
         applied.attributes = attributes;
@@ -218,7 +218,7 @@ impl Engine<'_> {
         (!waiting).then_some(Ok(()))
     }
 
-    fn record(&self, step: &Step<'_>, outcome: Outcome, elapsed: Duration, applied: &mut Applied) {
+    fn note(&self, step: &Step<'_>, outcome: Outcome, elapsed: Duration, applied: &mut Applied) {
         (self.observer)(Event::Finished {
             address: step.change.address.clone(),
             action: step.action(),
@@ -246,7 +246,7 @@ impl Engine<'_> {
             })
     }
 
-    async fn run(&self, step: &Step<'_>, desired: Value) -> (Result<Attributes, Error>, Duration) {
+    async fn take(&self, step: &Step<'_>, desired: Value) -> (Result<Attributes, Error>, Duration) {
         let started = Instant::now();
         let address = &step.change.address;
         (self.observer)(Event::Started {

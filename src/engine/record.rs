@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::bucket::{Bucket, Condition};
-use crate::aws::Error;
+use crate::{aws::Error, resource::Attributes};
 
 /// The record's name in the bucket.
 const NAME: &str = "record.json";
@@ -38,15 +38,9 @@ pub struct Record {
     pub commit: Option<String>,
     /// The version of wsless.
     pub wsless: String,
-    /// The address that clients connect to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// The API Gateway deployment that the stage points to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api_deployment: Option<String>,
-    /// The live version of each function.
+    /// The attributes of each resource, by address: ids, ARNs, published versions.
     #[serde(default)]
-    pub versions: BTreeMap<String, String>,
+    pub resources: BTreeMap<String, Attributes>,
     /// What was changed: addresses by action.
     #[serde(default)]
     pub changes: BTreeMap<String, Vec<String>>,
