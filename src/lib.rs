@@ -6,4 +6,5 @@ pub mod aws;
 pub mod diagnostic;
 pub mod engine;
 pub mod manifest;
+pub mod report;
 pub mod resource;

@@ -1,0 +1,3 @@
+pub fn plain(t: &str) -> String {
+    anstream::adapter::strip_str(t).to_string()
+}
