@@ -151,7 +151,8 @@ def find_by_path(request):
             missing += where == "querystring" and key not in given
             missing += where == "header" and key.lower() not in request.headers
         fixed = sum(1 for part in uri.split("/") if part and "{" not in part)
-        rank = (-missing, len(literals), fixed, -len(labels), len(shape.get("required", ())))
+        # A deprecated operation shares its path with the one that took its place.
+        rank = (-missing, not operation.get("deprecated", False), len(literals), fixed, -len(labels), len(shape.get("required", ())))
         if best_rank is None or rank > best_rank:
             best, best_rank = (name, labels), rank
     return best
@@ -279,6 +280,12 @@ def from_xml(request, name, element, path):
     members = {}
     for member, ref in shape["members"].items():
         inner = request.service.shapes[ref["shape"]]
+        if ref.get("xmlAttribute"):
+            # The one there is in AWS: xsi:type of a grantee.
+            text = element.get("{http://www.w3.org/2001/XMLSchema-instance}type")
+            if text is not None:
+                parsed[member] = text
+            continue
         flat = inner["type"] == "list" and (inner.get("flattened") or ref.get("flattened"))
         key = ref.get("locationName") or (flat and inner["member"].get("locationName")) or member
         members[key] = (member, ref["shape"], inner["member"]["shape"] if flat else None)
@@ -349,8 +356,9 @@ def parse_rest_body(request, kind, shape, in_body, parsed):
     if payload:
         name = shape["members"][payload]["shape"]
         if request.service.shapes[name]["type"] in ("blob", "string"):
+            is_text = request.service.shapes[name]["type"] == "string"
             if request.body:
-                parsed[payload] = request.body
+                parsed[payload] = request.body.decode() if is_text else request.body
         elif request.body and kind == "rest-xml":
             root = ElementTree.fromstring(request.body)
             wanted = shape["members"][payload].get("locationName", name)
