@@ -1,1 +1,4 @@
-fn main() {}
+//! The tests that run the real binary against clouds that this project didn't write.
+
+mod harness;
+mod harness_selftest;

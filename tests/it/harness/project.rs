@@ -1,0 +1,329 @@
+//! A project folder, and the real binary run in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::cloud::Cloud;
+use super::output::{Output, known_paths};
+use super::shared_dir;
+
+/// No run of the binary takes longer; a first build of all handlers' dependencies is the longest.
+const BOUND: Duration = Duration::from_mins(10);
+
+/// A folder with a manifest, and an environment of its own.
+#[derive(Debug)]
+pub struct Project {
+    root: TempDir,
+    dir: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+/// A run of the binary that hasn't ended; dropped, it's killed.
+#[derive(Debug)]
+pub struct Running {
+    child: Option<Child>,
+    command: String,
+    streams: [PathBuf; 2],
+    paths: Vec<(String, &'static str)>,
+}
+
+impl Project {
+    /// A project that `wsless init` wrote from a template, in a folder named for the template.
+    #[track_caller]
+    pub fn init(template: &str, cloud: &Cloud) -> Self {
+        Self::init_as(template, template, cloud)
+    }
+
+    /// The same, with a name of its own.
+    #[track_caller]
+    pub fn init_as(name: &str, template: &str, cloud: &Cloud) -> Self {
+        let mut project = Self::offline();
+        project.use_cloud(cloud);
+        let _ = project
+            .wsless(["init", name, "--template", template])
+            .succeeds();
+        project.dir = project.root.path().join(name);
+        project
+    }
+
+    /// An empty folder with a cloud.
+    pub fn empty(cloud: &Cloud) -> Self {
+        let mut project = Self::offline();
+        project.use_cloud(cloud);
+        project
+    }
+
+    /// An empty folder without a cloud and without credentials.
+    pub fn offline() -> Self {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        // macOS gives /var for /private/var; what the binary prints is the real path.
+        let dir = root.path().canonicalize().expect("the folder's real path");
+        let home = dir.join("home");
+        let dir = dir.join("work");
+        fs::create_dir(&home).expect("a home");
+        fs::create_dir(&dir).expect("a folder to work in");
+        Self {
+            environment: environment(&home),
+            dir,
+            root,
+        }
+    }
+
+    /// The binary finds this cloud from now on.
+    pub fn use_cloud(&mut self, cloud: &Cloud) {
+        self.environment.extend(cloud.environment());
+    }
+
+    /// Sets a variable for every run from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Unsets a variable for every run from now on.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(found, _)| found != name);
+    }
+
+    /// Builds handlers with the profile that users have. Otherwise tests build without optimisation, since
+    /// they link dozens of handlers.
+    pub fn use_real_profile(&mut self) {
+        self.environment
+            .retain(|(name, _)| !name.starts_with("CARGO_PROFILE_"));
+    }
+
+    /// The project's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    /// A file's text.
+    #[track_caller]
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Writes a file, and the folders it needs.
+    #[track_caller]
+    pub fn write(&self, path: &str, text: &str) {
+        let file = self.path(path);
+        fs::create_dir_all(file.parent().expect("a file in the project")).expect("a folder");
+        fs::write(file, text).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// Replaces one text, which must be there exactly once.
+    #[track_caller]
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        let count = text.matches(from).count();
+        assert!(count == 1, "{from:?} is {count} times in {path}:\n{text}");
+        self.write(path, &text.replace(from, to));
+    }
+
+    /// Runs the binary in the folder to its end.
+    #[track_caller]
+    pub fn wsless<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        self.start(arguments).wait()
+    }
+
+    /// Starts the binary in the folder.
+    #[track_caller]
+    pub fn start<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Running {
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let shown = format!("wsless {}", arguments.join(" "));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wsless"));
+        command.args(arguments);
+        Running::start(command, &shown, self)
+    }
+
+    /// Runs another program in the folder, in the binary's environment: `cargo test` in what `init` wrote.
+    #[track_caller]
+    pub fn run<'a>(&self, program: &str, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        self.begin(program, arguments).wait()
+    }
+
+    /// Starts another program in the folder.
+    #[track_caller]
+    pub fn begin<'a>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Running {
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let shown = format!("{program} {}", arguments.join(" "));
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Running::start(command, &shown, self)
+    }
+}
+
+/// A clean environment: the toolchain is found, no AWS configuration of the machine is.
+fn environment(home: &Path) -> Vec<(String, String)> {
+    let shared = shared_dir("e2e");
+    let real_home = std::env::var("HOME").unwrap_or_default();
+    let inherited = |name: &str, default: String| std::env::var(name).unwrap_or(default);
+    let mut environment = vec![
+        ("PATH", inherited("PATH", String::new())),
+        ("HOME", home.display().to_string()),
+        // These are found by HOME unless they're set.
+        (
+            "CARGO_HOME",
+            inherited("CARGO_HOME", format!("{real_home}/.cargo")),
+        ),
+        (
+            "RUSTUP_HOME",
+            inherited("RUSTUP_HOME", format!("{real_home}/.rustup")),
+        ),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("TERM", "dumb".to_owned()),
+        // All projects' dependencies are built once, here; what is final stays in each project's own target
+        // folder, so two projects' `echo` don't overwrite each other.
+        (
+            "CARGO_BUILD_BUILD_DIR",
+            shared.join("build").display().to_string(),
+        ),
+        // zig's and cargo-zigbuild's caches.
+        ("XDG_CACHE_HOME", shared.join("cache").display().to_string()),
+        ("CARGO_PROFILE_RELEASE_LTO", "off".to_owned()),
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0".to_owned()),
+        ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16".to_owned()),
+    ];
+    // How this machine reaches a registry, its certificates, and who temporary files are for.
+    let kept = [
+        "TMPDIR",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    ];
+    for name in kept {
+        if let Ok(value) = std::env::var(name) {
+            environment.push((name, value));
+        }
+    }
+    environment
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+impl Running {
+    #[track_caller]
+    fn start(mut command: Command, shown: &str, project: &Project) -> Self {
+        // Files, not pipes: a pipe that nobody reads would stop the binary.
+        let streams = ["stdout", "stderr"].map(|name| {
+            let (_, path) = tempfile::Builder::new()
+                .prefix(name)
+                .tempfile_in(project.root.path())
+                .and_then(|file| file.keep().map_err(Into::into))
+                .expect("a file for a stream");
+            path
+        });
+        let open = |path: &Path| fs::File::create(path).expect("a stream's file");
+        let child = command
+            .current_dir(&project.dir)
+            .env_clear()
+            .envs(
+                project
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
+            .stdin(Stdio::null())
+            .stdout(open(&streams[0]))
+            .stderr(open(&streams[1]))
+            .spawn()
+            .unwrap_or_else(|error| panic!("{shown} didn't start: {error}"));
+        let root = project.root.path();
+        Self {
+            child: Some(child),
+            command: shown.to_owned(),
+            paths: known_paths(&[
+                (&project.dir, "[PROJECT]"),
+                (&root.join("home"), "[HOME]"),
+                (root, "[ROOT]"),
+            ]),
+            streams,
+        }
+    }
+
+    /// Standard output so far.
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(&self.streams[0]).unwrap_or_default()
+    }
+
+    /// Standard error so far.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(&self.streams[1]).unwrap_or_default()
+    }
+
+    /// Waits for its end; panics when it takes longer than ten minutes.
+    #[track_caller]
+    pub fn wait(mut self) -> Output {
+        let end = Instant::now() + BOUND;
+        let child = self.child.as_mut().expect("a running child");
+        let code = loop {
+            if let Some(status) = child.try_wait().expect("a child's status") {
+                break status.code().unwrap_or(-1);
+            }
+            assert!(
+                Instant::now() <= end,
+                "{} hasn't ended in {BOUND:?}\n{}",
+                self.command,
+                self.output(-1)
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        self.child = None;
+        self.output(code)
+    }
+
+    /// `kill -9`, as a crash or a lost machine.
+    #[must_use]
+    pub fn kill(mut self) -> Output {
+        self.end();
+        self.output(-1)
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        let child = self.child.as_ref().expect("a running child");
+        let status = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -INT");
+    }
+
+    fn end(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn output(&self, code: i32) -> Output {
+        Output {
+            command: self.command.clone(),
+            code,
+            stdout: self.stdout(),
+            stderr: self.stderr(),
+            paths: self.paths.clone(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
