@@ -18,11 +18,13 @@ use crate::{
 pub mod alias;
 pub mod function;
 pub mod function_policy;
+pub mod log_group;
 pub mod role;
 
 /// Every resource type, in the order in which plans list them.
 pub const ALL: &[&dyn Resource] = &[
     &role::Roles,
+    &log_group::LogGroups,
     &function::Functions,
     &alias::Aliases,
     &function_policy::FunctionPolicies,
@@ -287,6 +289,15 @@ pub fn parse<T: DeserializeOwned>(operation: Operation, desired: &Value) -> Resu
             format!("the desired properties don't fit their type: {error}"),
         )
     })
+}
+
+/// What was looked up, or nothing if it's gone since it was listed.
+pub fn unless_gone<T>(looked_up: Result<T, Error>) -> Result<Option<T>, Error> {
+    match looked_up {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The tags to set and the keys to remove, to get from what is observed to what is desired.
