@@ -19,12 +19,14 @@ pub mod alias;
 pub mod function;
 pub mod function_policy;
 pub mod log_group;
+pub mod queue;
 pub mod role;
 
 /// Every resource type, in the order in which plans list them.
 pub const ALL: &[&dyn Resource] = &[
     &role::Roles,
     &log_group::LogGroups,
+    &queue::Queues,
     &function::Functions,
     &alias::Aliases,
     &function_policy::FunctionPolicies,
