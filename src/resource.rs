@@ -21,11 +21,13 @@ pub mod function_policy;
 pub mod log_group;
 pub mod queue;
 pub mod role;
+pub mod table;
 
 /// Every resource type, in the order in which plans list them.
 pub const ALL: &[&dyn Resource] = &[
     &role::Roles,
     &log_group::LogGroups,
+    &table::Tables,
     &queue::Queues,
     &function::Functions,
     &alias::Aliases,
