@@ -16,6 +16,7 @@ use crate::{
 };
 
 pub mod alias;
+pub mod event_source_mapping;
 pub mod function;
 pub mod function_policy;
 pub mod log_group;
@@ -32,6 +33,7 @@ pub const ALL: &[&dyn Resource] = &[
     &function::Functions,
     &alias::Aliases,
     &function_policy::FunctionPolicies,
+    &event_source_mapping::EventSourceMappings,
 ];
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.
