@@ -15,6 +15,7 @@ use crate::{
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
 };
 
+pub mod alarm;
 pub mod alias;
 pub mod event_source_mapping;
 pub mod function;
@@ -34,6 +35,7 @@ pub const ALL: &[&dyn Resource] = &[
     &alias::Aliases,
     &function_policy::FunctionPolicies,
     &event_source_mapping::EventSourceMappings,
+    &alarm::Alarms,
 ];
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.
