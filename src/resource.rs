@@ -15,17 +15,27 @@ use crate::{
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
 };
 
+pub mod alarm;
 pub mod alias;
+pub mod event_source_mapping;
 pub mod function;
 pub mod function_policy;
+pub mod log_group;
+pub mod queue;
 pub mod role;
+pub mod table;
 
 /// Every resource type, in the order in which plans list them.
 pub const ALL: &[&dyn Resource] = &[
     &role::Roles,
+    &log_group::LogGroups,
+    &table::Tables,
+    &queue::Queues,
     &function::Functions,
     &alias::Aliases,
     &function_policy::FunctionPolicies,
+    &event_source_mapping::EventSourceMappings,
+    &alarm::Alarms,
 ];
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.
@@ -287,6 +297,15 @@ pub fn parse<T: DeserializeOwned>(operation: Operation, desired: &Value) -> Resu
             format!("the desired properties don't fit their type: {error}"),
         )
     })
+}
+
+/// What was looked up, or nothing if it's gone since it was listed.
+pub fn unless_gone<T>(looked_up: Result<T, Error>) -> Result<Option<T>, Error> {
+    match looked_up {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The tags to set and the keys to remove, to get from what is observed to what is desired.
