@@ -11,6 +11,7 @@ use std::{fmt, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::{app_name::AppName, sdk_config::RequestChecksumCalculation};
 
 pub use self::{
@@ -192,29 +193,15 @@ impl Aws {
             .map(ToString::to_string)
             .filter(|region| !region.is_empty())
             .ok_or(ConnectError::NoRegion)?;
-        let s3 = aws_sdk_s3::config::Builder::from(&config)
-            // An endpoint of one's own answers on one host name only.
-            .force_path_style(config.endpoint_url().is_some())
-            .build();
-        let mut aws = Self {
-            apigateway: aws_sdk_apigateway::Client::new(&config),
-            apigatewayv2: aws_sdk_apigatewayv2::Client::new(&config),
-            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
-            dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            lambda: aws_sdk_lambda::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            sqs: aws_sdk_sqs::Client::new(&config),
-            identity: Identity {
+        let mut aws = Self::with(
+            &config,
+            Identity {
                 account: String::new(),
                 partition: String::new(),
                 region,
                 arn: String::new(),
             },
-            limits: limit::Limits::default(),
-            api_changes: tokio::sync::Mutex::new(()),
-        };
+        );
         let sts = aws_sdk_sts::Client::new(&config);
         let caller = aws
             .call(Operation::read(Service::Sts, "GetCallerIdentity"), || {
@@ -246,6 +233,38 @@ impl Aws {
         Ok(aws)
     }
 
+    fn with(config: &SdkConfig, identity: Identity) -> Self {
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            // An endpoint of one's own answers on one host name only.
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        Self {
+            apigateway: aws_sdk_apigateway::Client::new(config),
+            apigatewayv2: aws_sdk_apigatewayv2::Client::new(config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
+            lambda: aws_sdk_lambda::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sqs: aws_sdk_sqs::Client::new(config),
+            identity,
+            limits: limit::Limits::default(),
+            api_changes: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Clients that nobody calls, for tests of what needs no cloud.
+    #[cfg(test)]
+    pub(crate) fn offline(identity: &Identity) -> Self {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(identity.region.clone()))
+            .http_client(http_client())
+            .build();
+        Self::with(&config, identity.clone())
+    }
+
     /// Who is calling, and where.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -254,14 +273,8 @@ impl Aws {
 
 /// The SDK's own configuration with what the user asked for laid over it.
 async fn load(options: &Options) -> SdkConfig {
-    // Without an HTTP client given here the SDK compiles and panics at its first call: this is the only place.
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http_client())
         .retry_config(RetryConfig::disabled())
         // Only where S3 demands one: what we write is small, and older S3 endpoints don't know the trailers.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -285,4 +298,13 @@ async fn load(options: &Options) -> SdkConfig {
         loader = loader.endpoint_url(endpoint);
     }
     loader.load().await
+}
+
+/// Without an HTTP client given to it the SDK compiles and panics at its first call: all clients get this one.
+fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https()
 }

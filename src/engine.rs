@@ -16,3 +16,6 @@ pub mod run;
 pub mod scope;
 pub mod stack;
 pub mod survey;
+
+#[cfg(test)]
+mod tests;

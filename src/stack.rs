@@ -19,6 +19,7 @@ use crate::{
         stack::{Builder, Stack, StackError},
     },
     manifest::{HandlerName, Manifest, Order, RouteKey, Via},
+    resource::table::CONNECTIONS,
 };
 
 /// The built-in handlers' names.
@@ -33,8 +34,6 @@ pub mod builtin {
 
 /// The results queue's name.
 const RESULTS: &str = "results";
-/// The registry table's name.
-const CONNECTIONS: &str = "connections";
 /// The name of the role with which API Gateway sends to queues.
 const GATEWAY: &str = "gateway";
 /// API Gateway's own routes.

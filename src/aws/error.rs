@@ -264,7 +264,7 @@ fn classify(code: Option<&str>, message: &str, status: Option<u16>) -> Class {
         {
             Class::Busy
         }
-        "ResourceInUseException" if says("because it is in use") || says("being") => Class::Busy,
+        "ResourceInUseException" if says("because it is in use") || says("is being") => Class::Busy,
         "NotFoundException"
         | "ResourceNotFoundException"
         | "NoSuchEntity"

@@ -88,6 +88,25 @@ pub struct AppliedStep {
 }
 
 impl Applied {
+    /// What is there before any step of `plan` is taken.
+    pub fn before(plan: &Plan) -> Self {
+        let attributes = plan
+            .changes
+            .iter()
+            .filter(|change| matches!(change.action, Action::Keep | Action::Update))
+            .filter_map(|change| {
+                Some((
+                    change.address.clone(),
+                    change.observed.as_ref()?.attributes.clone(),
+                ))
+            })
+            .collect();
+        Self {
+            steps: Vec::new(),
+            attributes,
+        }
+    }
+
     /// Whether every step is done.
     pub fn is_complete(&self) -> bool {
         self.steps
@@ -127,20 +146,9 @@ impl Engine<'_> {
     /// Applies `plan`.
     pub async fn apply(&self, plan: &Plan) -> Applied {
         let steps = steps(plan, self.stack, self.types);
-        let mut attributes: BTreeMap<Address, Attributes> = plan
-            .changes
-            .iter()
-            .filter(|change| matches!(change.action, Action::Keep | Action::Update))
-            .filter_map(|change| {
-                Some((
-                    change.address.clone(),
-                    change.observed.as_ref()?.attributes.clone(),
-                ))
-            })
-            .collect();
         let mut outcomes: Vec<Option<Outcome>> = vec![None; steps.len()];
         let mut begun = vec![false; steps.len()];
-        let mut applied = Applied::default();
+        let mut applied = Applied::before(plan);
         let mut running = FuturesUnordered::new();
         loop {
             let mut ended_early = false;
@@ -153,7 +161,7 @@ impl Engine<'_> {
                     begun[index] = true;
                     match verdict {
                         Ok(()) => {
-                            let desired = self.resolved(step, &attributes);
+                            let desired = self.resolved(step, &applied.attributes);
                             running.push(async move { (index, self.take(step, desired).await) });
                         }
                         Err(outcome) => {
@@ -175,7 +183,8 @@ impl Engine<'_> {
             let outcome = match result {
                 Ok(changed) => {
                     if step.work == Work::Make {
-                        attributes
+                        applied
+                            .attributes
                             .entry(step.change.address.clone())
                             .or_default()
                             .extend(changed);
@@ -187,7 +196,6 @@ impl Engine<'_> {
             self.note(step, outcome.clone(), elapsed, &mut applied);
             outcomes[index] = Some(outcome);
         }
-        applied.attributes = attributes;
         applied
     }
 

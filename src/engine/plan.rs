@@ -117,24 +117,28 @@ pub fn plan(
     types: &[&dyn Resource],
 ) -> Result<Plan, Vec<Foreign>> {
     let mut observed: BTreeMap<&Address, Vec<&Observed>> = BTreeMap::new();
+    let mut foreign = Vec::new();
     for found in &observation.resources {
-        observed.entry(&found.address).or_default().push(found);
+        match found.owner {
+            Owner::Us => observed.entry(&found.address).or_default().push(found),
+            Owner::SomebodyElse if stack.get(&found.address).is_some() => foreign.push(Foreign {
+                address: found.address.clone(),
+                id: found.id.clone(),
+            }),
+            Owner::SomebodyElse => {}
+        }
     }
-    let foreign: Vec<Foreign> = stack
-        .resources
-        .iter()
-        .filter_map(|desired| observed.get(&desired.address)?.first())
-        .filter(|found| found.owner == Owner::SomebodyElse)
-        .map(|found| Foreign {
-            address: found.address.clone(),
-            id: found.id.clone(),
-        })
-        .collect();
+    foreign.retain(|found| !observed.contains_key(&found.address));
     if !foreign.is_empty() {
         return Err(foreign);
     }
 
-    let mut changes = deletions(stack, observation, types);
+    let mut deleted: Vec<Change> = observation
+        .resources
+        .iter()
+        .filter(|found| found.owner == Owner::Us && stack.get(&found.address).is_none())
+        .filter_map(|found| deletion(found, types))
+        .collect();
     let mut known: BTreeMap<Address, Attributes> = BTreeMap::new();
     let mut planned = Vec::with_capacity(stack.resources.len());
     for desired in &stack.resources {
@@ -147,12 +151,19 @@ pub fn plan(
                 .get(&reference.attribute)
                 .cloned()
         });
-        let found = observed
+        let twins = observed
             .get(&desired.address)
-            .and_then(|found| found.first().copied());
+            .map_or(&[][..], Vec::as_slice);
+        let found = closest(resource, twins, &wanted);
+        deleted.extend(
+            twins
+                .iter()
+                .filter(|twin| found.is_none_or(|found| !std::ptr::eq(**twin, found)))
+                .filter_map(|twin| deletion(twin, types)),
+        );
         let fields = differences(resource, found, &wanted);
         let stale = resource.renewed_by().iter().any(|kind| {
-            planned.iter().chain(&changes).any(|change: &Change| {
+            planned.iter().chain(&deleted).any(|change: &Change| {
                 change.action != Action::Keep && change.address.kind() == *kind
             })
         });
@@ -182,8 +193,35 @@ pub fn plan(
         };
         planned.push(change);
     }
-    planned.append(&mut changes);
+    settle_deletions(&mut deleted, observation, types);
+    planned.append(&mut deleted);
     Ok(Plan { changes: planned })
+}
+
+/// Of several at one address, the one that needs the least work: a run that was cut off while it replaced a resource may
+/// have left two.
+fn closest<'a>(
+    resource: &dyn Resource,
+    twins: &[&'a Observed],
+    wanted: &Value,
+) -> Option<&'a Observed> {
+    if let [only] = twins {
+        return Some(only);
+    }
+    twins.iter().copied().min_by_key(|twin| {
+        let fields = differences(resource, Some(twin), wanted);
+        let replaced = fields
+            .iter()
+            .any(|field| resource.is_replaced_by(&field.path));
+        (replaced, fields.len())
+    })
+}
+
+fn deletion(found: &Observed, types: &[&dyn Resource]) -> Option<Change> {
+    let resource = of_kind(types, found.address.kind())?;
+    let address = found.address.clone();
+    (!resource.is_shared())
+        .then(|| change(address, Action::Delete, Vec::new(), Some(found.clone())))
 }
 
 fn change(
@@ -202,50 +240,29 @@ fn change(
     }
 }
 
-/// What the stage owns and the stack doesn't have, second copies included.
-fn deletions(stack: &Stack, observation: &Observation, types: &[&dyn Resource]) -> Vec<Change> {
-    let mut kept: BTreeSet<&Address> = BTreeSet::new();
-    let mut deleted: Vec<Change> = observation
-        .resources
-        .iter()
-        .filter(|found| found.owner == Owner::Us)
-        .filter(|found| !(stack.get(&found.address).is_some() && kept.insert(&found.address)))
-        .filter(|found| {
-            of_kind(types, found.address.kind()).is_some_and(|resource| !resource.is_shared())
-        })
-        .map(|found| {
-            change(
-                found.address.clone(),
-                Action::Delete,
-                Vec::new(),
-                Some(found.clone()),
-            )
-        })
-        .collect();
+/// Orders deletions, users before what they use, and finds those that go with their parent.
+fn settle_deletions(deleted: &mut [Change], observation: &Observation, types: &[&dyn Resource]) {
     let order = |address: &Address| {
         types
             .iter()
             .position(|resource| resource.kind() == address.kind())
     };
     deleted.sort_by(|a, b| (order(&b.address), &b.address).cmp(&(order(&a.address), &a.address)));
-    let gone: Vec<Address> = deleted
+    let gone: Vec<String> = deleted
         .iter()
-        .map(|change| change.address.clone())
+        .filter_map(|change| Some(change.observed.as_ref()?.id.clone()))
         .collect();
-    for change in &mut deleted {
+    for change in deleted.iter_mut() {
         let parent = of_kind(types, change.address.kind()).and_then(Resource::parent);
         change.deleted_with = parent.and_then(|kind| {
             let id = change.observed.as_ref()?.attributes.get(kind)?;
             observation
                 .resources
                 .iter()
-                .find(|found| {
-                    found.address.kind() == kind && found.id == *id && gone.contains(&found.address)
-                })
+                .find(|found| found.address.kind() == kind && found.id == *id && gone.contains(id))
                 .map(|found| found.address.clone())
         });
     }
-    deleted
 }
 
 /// The type of a kind.

@@ -1,10 +1,10 @@
 //! What each role may do: its own ARNs only, and no `*` where AWS can name the resource.
 
-use super::{CONNECTIONS, Draft, RESULTS};
+use super::{Draft, RESULTS};
 use crate::{
     engine::properties::Text,
     manifest::{HandlerName, Order},
-    resource::role::Statement,
+    resource::{role::Statement, table::CONNECTIONS},
 };
 
 impl Draft<'_> {

@@ -18,7 +18,7 @@ use crate::{
         function_policy::FunctionPolicy,
         integration::Integration,
         integration_response::IntegrationResponse,
-        log_group::LogGroup,
+        log_group::{ACCESS, LogGroup, access_group},
         role::Role,
         route::Route,
         route_response::RouteResponse,
@@ -293,7 +293,7 @@ impl Draft<'_> {
         );
         let access_log = self.access_log();
         if access_log.is_some() {
-            after.push(Address::new("log-group", "api:access"));
+            after.push(Address::new("log-group", ACCESS));
             after.push(Address::new("account-logging", "api-gateway"));
         }
         let stage = Stage {
@@ -316,13 +316,13 @@ impl Draft<'_> {
         if !self.manifest.api.access_log {
             return None;
         }
-        let name = format!("/wsless/{}/{}/access", self.scope.project, self.scope.stage);
+        let name = access_group(self.scope);
         let group = LogGroup {
             name: name.clone(),
             retention_days: self.manifest.logs.retention_days,
             tags: self.tags.clone(),
         };
-        self.builder.add("log-group", "api:access", &group);
+        self.builder.add("log-group", ACCESS, &group);
         let identity = &self.scope.identity;
         let role = AccountLogging {
             role_arn: format!(

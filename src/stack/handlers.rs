@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{CONNECTIONS, Draft, Error, RESULTS, builtin};
+use super::{Draft, Error, RESULTS, builtin};
 use crate::{
     engine::{address::Address, properties::Text},
     manifest::{Handler, HandlerName, Order, Queue},
@@ -10,10 +10,10 @@ use crate::{
         alias::Alias,
         event_source_mapping::EventSourceMapping,
         function::Function,
-        log_group::LogGroup,
+        log_group::{LogGroup, function_group},
         queue::{self, DeadLetter},
         role::{Role, Statement},
-        table::{Index, Table},
+        table::{CONNECTIONS, Index, Table},
     },
 };
 
@@ -103,8 +103,8 @@ impl Draft<'_> {
         };
         let queue = self.is_queued(name).then(|| self.queue(thing, &handler.queue));
         self.function(thing, spec, queue.clone())?;
-        if let Some(queue) = queue {
-            self.event_source_mapping(thing, &queue, &handler.queue);
+        if queue.is_some() {
+            self.event_source_mapping(thing, thing, &handler.queue);
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Draft<'_> {
                 max_concurrency: None,
                 retention: Duration::ZERO,
             };
-            self.event_source_mapping(name, &Address::new("queue", RESULTS), &settings);
+            self.event_source_mapping(name, RESULTS, &settings);
         }
         Ok(())
     }
@@ -190,7 +190,7 @@ impl Draft<'_> {
         };
         let role = self.builder.add("role", thing, &role);
         let log_group = LogGroup {
-            name: format!("/aws/lambda/{name}"),
+            name: function_group(self.scope, thing),
             retention_days: self.manifest.logs.retention_days,
             tags: self.tags.clone(),
         };
@@ -255,11 +255,13 @@ impl Draft<'_> {
         self.builder.add("queue", thing, &properties)
     }
 
-    fn event_source_mapping(&mut self, thing: &str, queue: &Address, settings: &Queue) {
+    /// `source` is the queue's name among the things.
+    fn event_source_mapping(&mut self, thing: &str, source: &str, settings: &Queue) {
         let alias = Address::new("alias", thing);
         let mapping = EventSourceMapping {
             function_arn: Text::reference(&alias, "arn"),
-            queue_arn: Text::reference(queue, "arn"),
+            // By name, not by reference: a queue that was lost is made again under the same ARN, and the mapping stays.
+            queue_arn: self.queue_arn(source, settings.order).into(),
             batch_size: settings.batch_size,
             batch_window_s: seconds(settings.batch_window),
             max_concurrency: settings.max_concurrency,
@@ -267,7 +269,8 @@ impl Draft<'_> {
             report_failures: true,
             tags: self.tags.clone(),
         };
-        self.builder.add("event-source-mapping", thing, &mapping);
+        let queue = Address::new("queue", source);
+        self.builder.add_after("event-source-mapping", thing, &mapping, [queue]);
     }
 }
 

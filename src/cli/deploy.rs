@@ -1,0 +1,71 @@
+//! `wsless deploy`: builds, and brings the cloud to what the manifest says.
+
+use std::time::Instant;
+
+use super::{Failure, Global, exit, work};
+use crate::{
+    engine::{
+        apply::{Applied, Engine, Stop},
+        run::About,
+    },
+    report::{Report, Summary},
+    resource,
+};
+
+/// Build the handlers and deploy everything
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  wsless deploy\n  wsless deploy --stage prod --yes --output json")]
+pub struct Deploy {
+    /// Delete or replace queues that hold messages and a table that holds items
+    #[arg(long)]
+    allow_data_loss: bool,
+}
+
+impl Deploy {
+    pub(super) async fn run(&self, global: &Global, report: &Report) -> Result<u8, Failure> {
+        let started = Instant::now();
+        let project = work::open(global, report)?;
+        let prepared = work::prepare(&project, global, report).await?;
+        let engine = Engine {
+            aws: &prepared.aws,
+            scope: &prepared.scope,
+            stack: &prepared.stack,
+            types: resource::ALL,
+            observer: &|_| (),
+            stop: &Stop::default(),
+        };
+        let (look, looked) = work::look(&engine, report).await?;
+        let timings = vec![("build".to_owned(), prepared.build), ("look".to_owned(), looked)];
+        if look.plan.is_empty() {
+            // Nothing is written, not even a lock: the cloud is as the manifest says.
+            let applied = Applied::before(&look.plan);
+            report.summary(&Summary {
+                command: "deploy",
+                done: "Nothing to change",
+                applied: &applied,
+                elapsed: started.elapsed(),
+                timings,
+                endpoint: work::endpoint(&applied.attributes, &project.stage),
+                next: Vec::new(),
+            });
+            return Ok(exit::DONE);
+        }
+        work::show(&look.plan, report);
+        let task = work::Task {
+            about: About {
+                command: "deploy".to_owned(),
+                commit: project.commit().await,
+            },
+            done: "Deployed",
+            allow_data_loss: self.allow_data_loss,
+            always_ask: false,
+            question: format!(
+                "Deploy this to {} of {} in {}?",
+                project.stage, project.manifest.project.name, prepared.scope.identity.region
+            ),
+            started,
+            timings,
+        };
+        work::carry_out(&engine, look, task, global, report).await
+    }
+}

@@ -1,0 +1,229 @@
+//! What the commands that touch the cloud share: opening the project, building it, looking, asking, applying.
+
+use std::time::{Duration, Instant};
+
+use super::{Global, exit, failure::Failure};
+use crate::{
+    aws::{Aws, Options},
+    build::{Artifacts, Event, Part},
+    diagnostic::Diagnostic,
+    engine::{
+        apply::{Engine, Stop},
+        plan::{Action, Plan, of_kind},
+        run::{About, Look},
+        scope::Scope,
+        stack::Stack,
+    },
+    project::Project,
+    report::{Confirm, Report, Summary},
+    resource,
+};
+
+/// Opens the project and shows what is odd about it.
+pub fn open(global: &Global, report: &Report) -> Result<Project, Failure> {
+    let project = Project::open(global.manifest.as_deref(), &global.stage)?;
+    report.diagnostics(&project.warnings);
+    Ok(project)
+}
+
+/// Builds the handlers and shows cargo at work.
+pub async fn build(project: &Project, report: &Report) -> Result<(Artifacts, Duration), Failure> {
+    let handlers = project.binaries().len();
+    let phase = report.phase(&format!("Building {handlers} handler{}", if handlers == 1 { "" } else { "s" }));
+    let built = project
+        .build(report.stderr_color(), &|event| match event {
+            Event::CargoLine(line) => phase.line(&line),
+            Event::Waiting { lock } => phase.line(&format!("waiting for another build ({})", lock.display())),
+            Event::Started { part: Part::Builtins, .. } => phase.line("building the built-in handlers, once"),
+            _ => {}
+        })
+        .await;
+    let took = phase.done(if built.is_ok() { "built" } else { "failed" });
+    Ok((built?, took))
+}
+
+/// The way to AWS.
+pub async fn connect(project: &Project, global: &Global) -> Result<(Aws, Scope), Failure> {
+    let aws = Aws::connect(&Options {
+        region: global.region.clone().or_else(|| project.manifest.project.region.clone()),
+        profile: global.profile.clone(),
+        endpoint_url: global.endpoint_url.clone(),
+    })
+    .await?;
+    let scope = project.scope(aws.identity());
+    Ok((aws, scope))
+}
+
+/// Everything a plan is made from.
+pub struct Prepared {
+    pub aws: Aws,
+    pub scope: Scope,
+    pub stack: Stack,
+    pub build: Duration,
+}
+
+/// Builds and connects side by side, and makes the stack.
+pub async fn prepare(project: &Project, global: &Global, report: &Report) -> Result<Prepared, Failure> {
+    let ((aws, scope), (artifacts, build)) =
+        futures::future::try_join(connect(project, global), build(project, report)).await?;
+    let codes = project.codes(&artifacts)?;
+    let stack = project.stack(&codes, &scope)?;
+    Ok(Prepared {
+        aws,
+        scope,
+        stack,
+        build,
+    })
+}
+
+/// Looks at the cloud.
+pub async fn look(engine: &Engine<'_>, report: &Report) -> Result<(Look, Duration), Failure> {
+    let phase = report.phase("Looking at the cloud");
+    let look = engine.look().await;
+    let took = phase.done(if look.is_ok() { "seen" } else { "failed" });
+    Ok((look?, took))
+}
+
+/// Shows a plan.
+pub fn show(plan: &Plan, report: &Report) {
+    report.plan(plan, &|address, path| {
+        of_kind(resource::ALL, address.kind()).is_some_and(|resource| resource.is_replaced_by(path))
+    });
+}
+
+/// What the command that applies a plan is about.
+pub struct Task<'a> {
+    pub about: About,
+    /// The word for having done it.
+    pub done: &'a str,
+    pub allow_data_loss: bool,
+    /// Whether to ask before anything that isn't a deletion.
+    pub always_ask: bool,
+    pub question: String,
+    pub started: Instant,
+    pub timings: Vec<(String, Duration)>,
+}
+
+/// Refuses what would lose data, and asks about what would be deleted.
+fn approve(plan: &Plan, task: &Task<'_>, global: &Global, report: &Report) -> Result<bool, Failure> {
+    let lost: Vec<&str> = plan.changes.iter().filter_map(|change| change.data_at_risk.as_deref()).collect();
+    if !lost.is_empty() && !task.allow_data_loss {
+        let diagnostics = plan
+            .changes
+            .iter()
+            .filter_map(|change| {
+                let lost = change.data_at_risk.as_ref()?;
+                Some(
+                    Diagnostic::error(
+                        "engine::data-loss",
+                        format!("{} {} would lose {lost}", change.action.as_str(), change.address),
+                    )
+                    .help("pass `--allow-data-loss` if they may go"),
+                )
+            })
+            .collect::<Vec<_>>();
+        return Err(diagnostics.into());
+    }
+    let destructive = plan.count(Action::Delete) + plan.count(Action::Replace) > 0;
+    if global.yes || !(destructive || task.always_ask) {
+        return Ok(true);
+    }
+    match report.confirm(&task.question) {
+        Confirm::Yes => Ok(true),
+        Confirm::No => Ok(false),
+        Confirm::NoTerminal => Err(Failure::unanswered(&task.question, "--yes")),
+    }
+}
+
+/// Asks, takes the lock, applies, and shows what came of it.
+pub async fn carry_out(
+    engine: &Engine<'_>,
+    mut look: Look,
+    mut task: Task<'_>,
+    global: &Global,
+    report: &Report,
+) -> Result<u8, Failure> {
+    if !approve(&look.plan, &task, global, report)? {
+        report.note("Nothing was changed.");
+        return Ok(exit::FAILED);
+    }
+    let (lock, again) = engine.lock(&look, &task.about).await?;
+    if let Some(again) = again {
+        let differs = again.plan != look.plan;
+        look = again;
+        if differs {
+            report.note("Somebody else deployed meanwhile. What is to be done now:");
+            show(&look.plan, report);
+            match approve(&look.plan, &task, global, report) {
+                Ok(true) => {}
+                refused => {
+                    lock.release().await?;
+                    return refused.map(|_| exit::FAILED);
+                }
+            }
+        }
+    }
+    let began = Instant::now();
+    let progress = report.progress(&look.plan);
+    let observer = |event| progress.event(&event);
+    let engine = Engine {
+        observer: &observer,
+        ..*engine
+    };
+    let outcomes = {
+        let run = std::pin::pin!(engine.run(lock, &look, &task.about));
+        interruptible(run, engine.stop, report).await
+    };
+    progress.finish();
+    task.timings.push(("apply".to_owned(), began.elapsed()));
+    report.diagnostics(&outcomes.troubles);
+    let complete = outcomes.applied.is_complete() && outcomes.troubles.is_empty();
+    let endpoint = endpoint(&outcomes.applied.attributes, &engine.scope.stage);
+    report.summary(&Summary {
+        command: &task.about.command,
+        done: task.done,
+        applied: &outcomes.applied,
+        elapsed: task.started.elapsed(),
+        timings: task.timings,
+        next: next(endpoint.as_deref()),
+        endpoint,
+    });
+    Ok(if complete { exit::DONE } else { exit::FAILED })
+}
+
+/// Lets the first Ctrl-C stop new steps and the second one end the process.
+async fn interruptible<T>(
+    mut run: std::pin::Pin<&mut impl Future<Output = T>>,
+    stop: &Stop,
+    report: &Report,
+) -> T {
+    loop {
+        tokio::select! {
+            ended = &mut run => return ended,
+            Ok(()) = tokio::signal::ctrl_c() => {
+                if stop.is_requested() {
+                    std::process::exit(130);
+                }
+                stop.request();
+                report.note("Stopping: what is under way is finished first. Ctrl-C again ends at once.");
+            }
+        }
+    }
+}
+
+/// The address that clients connect to.
+pub fn endpoint(
+    attributes: &std::collections::BTreeMap<crate::engine::address::Address, resource::Attributes>,
+    stage: &str,
+) -> Option<String> {
+    attributes
+        .iter()
+        .find(|(address, _)| address.kind() == resource::api::KIND)
+        .and_then(|(_, attributes)| attributes.get("client_url"))
+        .map(|url| format!("{url}/{stage}"))
+}
+
+/// What to try next.
+fn next(endpoint: Option<&str>) -> Vec<String> {
+    endpoint.map(|endpoint| format!("npx wscat -c {endpoint}")).into_iter().collect()
+}

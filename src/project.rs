@@ -1,0 +1,202 @@
+//! A project on disk, opened for one stage: its manifest, its handlers' code, its stack.
+//!
+//! What every command that deploys has in common before the engine takes over. Does I/O; decides nothing about the cloud.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    aws::Identity,
+    build::{self, Artifact, Artifacts},
+    diagnostic::{Diagnostic, SourceFile},
+    engine::{scope::Scope, stack::Stack},
+    manifest::{self, Manifest},
+    stack::{self, Code, Codes},
+};
+
+/// The manifest's file name.
+pub const MANIFEST: &str = "wsless.toml";
+/// Where wsless keeps what it makes in a project; ignored by git.
+const OWN_DIR: &str = ".wsless";
+
+/// A project, opened for one stage.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The folder of the manifest.
+    pub dir: PathBuf,
+    /// The stage.
+    pub stage: String,
+    /// The manifest with the stage's overrides.
+    pub manifest: Manifest,
+    /// What the user should know of the manifest.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Project {
+    /// Reads the manifest at `path`, or the one of the current folder or the nearest one above it.
+    pub fn open(path: Option<&Path>, stage: &str) -> Result<Self, Vec<Diagnostic>> {
+        let path = match path {
+            Some(path) if path.is_dir() => path.join(MANIFEST),
+            Some(path) => path.to_owned(),
+            None => find()?,
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| vec![unreadable(&path, &error)])?;
+        let file = Arc::new(SourceFile {
+            path: shown(&path),
+            text,
+        });
+        let parsed = manifest::parse(&file, stage)?;
+        let dir = match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Ok(Self {
+            dir,
+            stage: stage.to_owned(),
+            manifest: parsed.manifest,
+            warnings: parsed.warnings,
+        })
+    }
+
+    /// Whose stage it is in an account and region.
+    pub fn scope(&self, identity: &Identity) -> Scope {
+        Scope {
+            project: self.manifest.project.name.clone(),
+            stage: self.stage.clone(),
+            identity: identity.clone(),
+        }
+    }
+
+    /// The cargo binaries that the handlers name.
+    pub fn binaries(&self) -> BTreeSet<String> {
+        self.manifest.handlers.values().map(|handler| handler.binary.clone()).collect()
+    }
+
+    /// Builds the handlers and the built-in ones.
+    pub async fn build(
+        &self,
+        color: bool,
+        on_event: &(dyn Fn(build::Event) + Sync),
+    ) -> Result<Artifacts, build::Error> {
+        let request = build::Request {
+            project_dir: self.dir.clone(),
+            architecture: self.manifest.build.architecture,
+            profile: self.manifest.build.profile.clone(),
+            binaries: self.binaries(),
+            builtins: true,
+            color,
+        };
+        build::build(&request, on_event).await
+    }
+
+    /// Each function's code, its zip kept under its own hash so that nobody else's build can take its place.
+    pub fn codes(&self, artifacts: &Artifacts) -> io::Result<Codes> {
+        let packages = self.dir.join(OWN_DIR).join("packages");
+        std::fs::create_dir_all(&packages)?;
+        let mut kept: BTreeMap<String, Code> = BTreeMap::new();
+        let mut codes = Codes::new();
+        for (name, handler) in &self.manifest.handlers {
+            if let Some(artifact) = artifacts.handlers.get(&handler.binary) {
+                codes.insert(name.as_str().to_owned(), keep(&packages, artifact, &mut kept)?);
+            }
+        }
+        for name in stack::builtins(&self.manifest) {
+            if let Some(artifact) = artifacts.builtins.get(name) {
+                codes.insert(name.to_owned(), keep(&packages, artifact, &mut kept)?);
+            }
+        }
+        forget_others(&packages, &kept);
+        Ok(codes)
+    }
+
+    /// The stack of the project's stage.
+    pub fn stack(&self, codes: &Codes, scope: &Scope) -> Result<Stack, Diagnostic> {
+        stack::stack(&self.manifest, codes, scope).map_err(|error| {
+            Diagnostic::error("stack::inconsistent", error.to_string())
+                .note("this is a mistake in wsless, not in your project")
+        })
+    }
+
+    /// The commit that is checked out, with `+` if files differ from it; nothing outside of git.
+    pub async fn commit(&self) -> Option<String> {
+        let git = |arguments: &'static [&'static str]| async move {
+            let output = tokio::process::Command::new("git")
+                .arg("-C")
+                .arg(&self.dir)
+                .args(arguments)
+                .stdin(std::process::Stdio::null())
+                .output()
+                .await
+                .ok()?;
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        let commit = git(&["rev-parse", "HEAD"]).await?;
+        let changed = git(&["status", "--porcelain", "--untracked-files=no"]).await?;
+        Some(if changed.is_empty() { commit } else { format!("{commit}+") })
+    }
+}
+
+fn keep(packages: &Path, artifact: &Artifact, kept: &mut BTreeMap<String, Code>) -> io::Result<Code> {
+    if let Some(code) = kept.values().find(|code| code.sha256 == artifact.sha256_base64) {
+        return Ok(code.clone());
+    }
+    let hash = Sha256::digest(&artifact.zip);
+    let name = hash.iter().fold(String::new(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    }) + ".zip";
+    let path = packages.join(&name);
+    if std::fs::metadata(&path).map_or(true, |found| found.len() != artifact.zip_bytes) {
+        let half = packages.join(format!("{name}.{}", std::process::id()));
+        std::fs::write(&half, &artifact.zip)?;
+        std::fs::rename(&half, &path)?;
+    }
+    let code = Code {
+        sha256: artifact.sha256_base64.clone(),
+        package: path.display().to_string(),
+    };
+    kept.insert(name, code.clone());
+    Ok(code)
+}
+
+/// Removes the zips of earlier builds. One that can't be removed is no harm.
+fn forget_others(packages: &Path, kept: &BTreeMap<String, Code>) {
+    for entry in std::fs::read_dir(packages).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_none_or(|name| !kept.contains_key(name)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn find() -> Result<PathBuf, Vec<Diagnostic>> {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    for (level, dir) in here.ancestors().enumerate() {
+        if dir.join(MANIFEST).is_file() {
+            // The manifest of this very folder is shown by its bare name.
+            return Ok(if level == 0 { PathBuf::from(MANIFEST) } else { dir.join(MANIFEST) });
+        }
+    }
+    Err(vec![
+        Diagnostic::error(
+            "project::no-manifest",
+            format!("there is no {MANIFEST} in {} or above it", here.display()),
+        )
+        .help("run `wsless init DIR` to make a project, or pass --manifest"),
+    ])
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error("project::unreadable-manifest", format!("can't read {}: {error}", path.display()))
+        .help("check the path given to --manifest")
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix("./").unwrap_or(path).display().to_string()
+}
