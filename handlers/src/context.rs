@@ -104,7 +104,7 @@ impl Context {
     /// in memory in which `ada` is open.
     pub fn for_tests() -> Self {
         let store = Store::in_memory();
-        store.insert(Item::own("ada", None));
+        store.insert(Item::own("ada"));
         Self::new(Inner {
             connection_id: "ada".into(),
             request_id: "request".into(),
@@ -120,7 +120,7 @@ impl Context {
     /// For tests: another connection, open in the same registry.
     #[must_use]
     pub fn another_for_tests(&self, connection_id: &str) -> Self {
-        self.0.store.insert(Item::own(connection_id, None));
+        self.0.store.insert(Item::own(connection_id));
         Self::new(Inner {
             connection_id: connection_id.into(),
             ..(*self.0).clone()

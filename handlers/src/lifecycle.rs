@@ -35,9 +35,7 @@ pub(crate) async fn register(store: &Store, context: &Context) -> Result<(), Err
     if matches!(store, Store::Off) {
         return Ok(());
     }
-    store
-        .put(Item::own(context.connection_id(), context.connected_at()))
-        .await?;
+    store.put(Item::own(context.connection_id())).await?;
     Ok(())
 }
 

@@ -178,15 +178,17 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// The own item of a connection that opened at this time, or now.
-    pub fn own(connection: &str, opened: Option<SystemTime>) -> Self {
-        let opened = opened
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-            .map_or_else(now, |d| d.as_secs());
+    /// The own item of a connection that opens now.
+    pub fn own(connection: &str) -> Self {
+        Self::of_age(connection, Duration::ZERO)
+    }
+
+    fn of_age(connection: &str, age: Duration) -> Self {
+        let expires = (LONGEST_CONNECTION + SLACK).as_secs() + now() - age.as_secs();
         Self {
             connection: connection.to_owned(),
             room: OWN_ROOM.to_owned(),
-            expires: opened + (LONGEST_CONNECTION + SLACK).as_secs(),
+            expires,
             name: None,
         }
     }
@@ -320,7 +322,7 @@ mod tests {
     use super::*;
 
     async fn open(store: &Arc<Store>, connection: &str) -> Registry {
-        store.put(Item::own(connection, None)).await.unwrap();
+        store.put(Item::own(connection)).await.unwrap();
         Registry::new(Arc::clone(store), connection)
     }
 
@@ -363,7 +365,10 @@ mod tests {
     #[tokio::test]
     async fn an_expired_connection_is_nobody() {
         let store = Arc::new(Store::in_memory());
-        store.put(Item::own("old", Some(UNIX_EPOCH))).await.unwrap();
+        store
+            .put(Item::of_age("old", Duration::from_hours(3)))
+            .await
+            .unwrap();
         assert!(store.members(OWN_ROOM).await.unwrap().is_empty());
         assert!(matches!(
             Registry::new(store, "old").join("r").await,
