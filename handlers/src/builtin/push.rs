@@ -293,11 +293,11 @@ impl Push {
             if Instant::now() >= until {
                 return Post::Failed;
             }
-            let (transient, reason) = match self
-                .aws
-                .post("execute-api", &url, &headers, text.clone())
-                .await
-            {
+            let post = self.aws.post("execute-api", &url, &headers, text.clone());
+            let Ok(result) = tokio::time::timeout_at(until, post).await else {
+                return Post::Failed;
+            };
+            let (transient, reason) = match result {
                 Ok(answer) => match answer.status {
                     200..300 => return Post::Sent,
                     // 410: closed, or not open yet. 400: an id that never was (AWS gives no 404 here).

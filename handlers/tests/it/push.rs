@@ -292,3 +292,14 @@ async fn push_without_a_callback_url_does_not_start() {
     );
     assert!(!function.ended().await);
 }
+
+#[tokio::test]
+async fn a_wrong_secret_is_noticed_and_the_message_comes_back() {
+    let cloud = Cloud::start().await;
+    let _function = Function::builtin(&cloud, "push", &[("AWS_SECRET_ACCESS_KEY", "another")]);
+    let (outcome, wrong) = cloud
+        .invoke_forged(batch(&[result("m1", to("a="), "x")]))
+        .await;
+    assert_eq!((outcome.failures(), wrong), (vec!["m1".to_owned()], 1));
+    assert!(cloud.posts().is_empty());
+}
