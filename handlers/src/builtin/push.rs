@@ -1,0 +1,414 @@
+//! `push`: takes the results queue's messages to their connections.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::lanes::{Lane, Verdict, lanes, verdicts};
+use crate::Error;
+use crate::aws::http::Http;
+use crate::aws::retry::Backoff;
+use crate::aws::sqs::Queue;
+use crate::aws::{Aws, percent_encode, refusal};
+use crate::environment::Environment;
+use crate::events::{Event, Record};
+use crate::log::{self, Level};
+use crate::metrics::Metrics;
+use crate::registry::{OWN_ROOM, Store};
+use crate::results::{ResultMessage, To};
+use crate::runtime::{self, Invocation};
+use crate::serve::store;
+
+/// How many connections are sent to at once.
+const CONCURRENCY: usize = 64;
+/// How often one message is tried for one connection within one invocation.
+const ATTEMPTS: u32 = 6;
+/// The connections of one message that says who is left: their ids are about 20 bytes each.
+const REST: usize = 1000;
+/// Sending stops this long before Lambda ends the process: what's left must still be put back into the queue.
+const MARGIN: Duration = Duration::from_secs(3);
+
+/// Serves the built-in handler.
+pub async fn push() -> Result<(), Error> {
+    let start = |http: Http| {
+        let environment = Arc::new(Environment::read()?);
+        let callback = environment
+            .callback
+            .clone()
+            .ok_or("WSLESS_CALLBACK_URL isn't set")?;
+        let aws = Aws::new(http, Arc::clone(&environment));
+        let store = store(&aws);
+        Ok(Arc::new(Push {
+            environment,
+            callback,
+            aws,
+            store,
+        }))
+    };
+    runtime::run(start, |push: Arc<Push>, invocation| async move {
+        push.invoke(invocation).await
+    })
+    .await
+}
+
+struct Push {
+    environment: Arc<Environment>,
+    callback: String,
+    aws: Aws,
+    store: Store,
+}
+
+/// A message of the batch that can be sent.
+struct Sendable {
+    record: usize,
+    message: ResultMessage,
+    /// The FIFO group it came in: what is left of it stays there.
+    group: String,
+}
+
+/// One lane's outcome.
+#[derive(Default)]
+struct Sent {
+    /// How many of the lane's messages need nothing more.
+    done: usize,
+    delivered: u32,
+    gone: u32,
+    throttled: u32,
+}
+
+impl Push {
+    async fn invoke(self: Arc<Self>, invocation: Invocation) -> Result<Vec<u8>, Error> {
+        let event: Event = serde_json::from_slice(&invocation.event)?;
+        let records = event.records.ok_or("push is given SQS batches only")?;
+        if records.iter().any(|record| record.message_id.is_empty()) {
+            return Err("an SQS record without a messageId".into());
+        }
+        let deadline = invocation.deadline;
+        let margin = MARGIN.min(deadline.saturating_duration_since(Instant::now()) / 3);
+        let failed = self.batch(&records, deadline - margin).await;
+        let failures: Vec<_> = failed
+            .iter()
+            .map(|i| json!({"itemIdentifier": records[*i].message_id}))
+            .collect();
+        Ok(json!({"batchItemFailures": failures})
+            .to_string()
+            .into_bytes())
+    }
+
+    /// Sends a batch, and says which of its records are to come back. A FIFO queue's order needs nothing more than the
+    /// lanes: what follows a failed message to the same connection wasn't sent, and comes back with it.
+    async fn batch(self: &Arc<Self>, records: &[Record], until: Instant) -> Vec<usize> {
+        let (sendable, targets, mut failed) = self.read(records).await;
+        let lanes = lanes(&targets);
+        let texts: Arc<Vec<Bytes>> = Arc::new(
+            sendable
+                .iter()
+                .map(|one| Bytes::copy_from_slice(one.message.data.as_bytes()))
+                .collect(),
+        );
+        let sent = self.send_lanes(&lanes, &texts, until).await;
+        let sum = |what: fn(&Sent) -> u32| sent.iter().map(what).sum::<u32>();
+        let counts = [
+            ("PushSent", sum(|s| s.delivered)),
+            ("PushGone", sum(|s| s.gone)),
+            ("PushThrottled", sum(|s| s.throttled)),
+        ];
+        counts
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .fold(Metrics::new(), |metrics, (name, count)| {
+                metrics.count(name, count)
+            })
+            .emit();
+        let done: Vec<usize> = sent.iter().map(|one| one.done).collect();
+        let verdicts = verdicts(sendable.len(), &lanes, &done);
+        for (one, verdict) in sendable.iter().zip(verdicts) {
+            let back = match verdict {
+                Verdict::Done => false,
+                Verdict::Retry => true,
+                Verdict::Rest(connections) => {
+                    !self.put_back(&records[one.record], one, &connections).await
+                }
+            };
+            if back {
+                failed.push(one.record);
+            }
+        }
+        failed
+    }
+
+    /// Reads the records, finds out whom they're for, and names those that can't be read or whose targets can't be
+    /// found now. A room is looked up once a batch.
+    async fn read(&self, records: &[Record]) -> (Vec<Sendable>, Vec<Vec<String>>, Vec<usize>) {
+        let (mut sendable, mut targets, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rooms: HashMap<String, Option<Vec<String>>> = HashMap::new();
+        for (i, record) in records.iter().enumerate() {
+            let message = match ResultMessage::parse(&record.body) {
+                Ok(message) => message,
+                Err(error) => {
+                    // Nobody can send this; it goes to the dead-letter queue, where it can be looked at.
+                    self.log(
+                        Level::Error,
+                        &error.to_string(),
+                        None,
+                        &[("messageId", &record.message_id)],
+                    );
+                    failed.push(i);
+                    continue;
+                }
+            };
+            if let Err(error) = message.check_size() {
+                self.log(
+                    Level::Error,
+                    &format!("dropped: {error}"),
+                    Some(&message),
+                    &[],
+                );
+                continue;
+            }
+            match self.targets(&message.to, &mut rooms).await {
+                Ok(connections) => {
+                    targets.push(connections);
+                    sendable.push(Sendable {
+                        record: i,
+                        message,
+                        group: record.group().to_owned(),
+                    });
+                }
+                Err(error) => {
+                    self.log(Level::Error, &error.to_string(), Some(&message), &[]);
+                    failed.push(i);
+                }
+            }
+        }
+        (sendable, targets, failed)
+    }
+
+    async fn targets(
+        &self,
+        to: &To,
+        rooms: &mut HashMap<String, Option<Vec<String>>>,
+    ) -> Result<Vec<String>, Error> {
+        let room = match to {
+            To::Connection(id) => return Ok(vec![id.clone()]),
+            To::Connections(ids) => return Ok(ids.clone()),
+            To::Room(room) if room == OWN_ROOM => {
+                return Err("\"*\" isn't a room: {\"all\": true} is everyone".into());
+            }
+            To::Room(room) => room.as_str(),
+            To::All(_) => OWN_ROOM,
+        };
+        // A lookup that failed fails for the rest of the batch too, so that later messages don't overtake.
+        let found = match rooms.get(room) {
+            Some(known) => known.clone(),
+            None => match self.store.members(room).await {
+                Ok(members) => Some(members.into_iter().map(|item| item.connection).collect()),
+                Err(error) => {
+                    rooms.insert(room.to_owned(), None);
+                    return Err(error.into());
+                }
+            },
+        };
+        rooms.insert(room.to_owned(), found.clone());
+        found.ok_or_else(|| "an earlier message's lookup of the same room failed".into())
+    }
+
+    /// Sends along all lanes, a bounded number at once. The outcomes are in the lanes' order.
+    async fn send_lanes(
+        self: &Arc<Self>,
+        lanes: &[Lane],
+        texts: &Arc<Vec<Bytes>>,
+        until: Instant,
+    ) -> Vec<Sent> {
+        let mut outcomes: Vec<Sent> = lanes.iter().map(|_| Sent::default()).collect();
+        let mut waiting: VecDeque<(usize, Lane)> = lanes.iter().cloned().enumerate().collect();
+        let mut tasks = JoinSet::new();
+        loop {
+            while tasks.len() < CONCURRENCY
+                && let Some((i, lane)) = waiting.pop_front()
+            {
+                let (push, texts) = (Arc::clone(self), Arc::clone(texts));
+                tasks.spawn(async move { (i, push.send_lane(&lane, &texts, until).await) });
+            }
+            match tasks.join_next().await {
+                Some(Ok((i, sent))) => outcomes[i] = sent,
+                Some(Err(_)) => {}
+                None => return outcomes,
+            }
+        }
+    }
+
+    /// Sends one connection's messages one after the other. What fails holds back the rest; who is gone needs none.
+    async fn send_lane(&self, lane: &Lane, texts: &[Bytes], until: Instant) -> Sent {
+        let mut sent = Sent::default();
+        for message in &lane.messages {
+            match self
+                .send(
+                    &lane.connection,
+                    &texts[*message],
+                    until,
+                    &mut sent.throttled,
+                )
+                .await
+            {
+                Post::Sent => {
+                    sent.delivered += 1;
+                    sent.done += 1;
+                }
+                Post::Dropped => sent.done += 1,
+                Post::Gone => {
+                    sent.gone += 1;
+                    sent.done = lane.messages.len();
+                    self.forget(&lane.connection).await;
+                    break;
+                }
+                Post::Failed => break,
+            }
+        }
+        sent
+    }
+
+    /// Sends one message to one connection. 429 is that client's full buffer, or the account's rate: each connection
+    /// waits for itself, until the time is up.
+    async fn send(
+        &self,
+        connection: &str,
+        text: &Bytes,
+        until: Instant,
+        throttled: &mut u32,
+    ) -> Post {
+        let url = format!(
+            "{}/@connections/{}",
+            self.callback,
+            percent_encode(connection)
+        );
+        let headers = [("content-type", "application/octet-stream")];
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        loop {
+            if Instant::now() >= until {
+                return Post::Failed;
+            }
+            let post = self.aws.post("execute-api", &url, &headers, text.clone());
+            let Ok(result) = tokio::time::timeout_at(until, post).await else {
+                return Post::Failed;
+            };
+            let (transient, reason) = match result {
+                Ok(answer) => match answer.status {
+                    200..300 => return Post::Sent,
+                    // 410: closed, or not open yet. 400: an id that never was (AWS gives no 404 here).
+                    410 | 400 => return Post::Gone,
+                    413 => {
+                        self.log(
+                            Level::Error,
+                            "dropped: too large for API Gateway",
+                            None,
+                            &[("connectionId", connection)],
+                        );
+                        return Post::Dropped;
+                    }
+                    status => {
+                        *throttled += u32::from(status == 429);
+                        (
+                            status == 429 || status >= 500,
+                            refusal("PostToConnection", &answer).to_string(),
+                        )
+                    }
+                },
+                Err(error) => (error.is_transient(), error.to_string()),
+            };
+            let delay = backoff.next_delay();
+            if !transient || backoff.attempts() >= ATTEMPTS || Instant::now() + delay >= until {
+                self.log(
+                    Level::Warn,
+                    &format!("not sent: {reason}"),
+                    None,
+                    &[("connectionId", connection)],
+                );
+                return Post::Failed;
+            }
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// A gone connection leaves the registry. If that fails it expires, or the next push finds it.
+    async fn forget(&self, connection: &str) {
+        if let Err(error) = self.store.remove(connection).await {
+            self.log(
+                Level::Warn,
+                &error.to_string(),
+                None,
+                &[("connectionId", connection)],
+            );
+        }
+    }
+
+    /// Puts a message back for those only who didn't get it. False if the queue didn't take it: then the whole message
+    /// comes back, and some get it twice.
+    async fn put_back(&self, record: &Record, one: &Sendable, connections: &[String]) -> bool {
+        let Some(url) = self.environment.results_queue.as_deref() else {
+            self.log(
+                Level::Error,
+                "WSLESS_RESULTS_QUEUE_URL isn't set",
+                Some(&one.message),
+                &[],
+            );
+            return false;
+        };
+        let entries: Vec<_> = connections
+            .chunks(REST)
+            .enumerate()
+            .map(|(i, chunk)| {
+                let mut message = one.message.clone();
+                message.to = To::Connections(chunk.to_vec());
+                let mut entry = message.entry(format!("{}-rest-{i}", record.message_id));
+                if !one.group.is_empty() {
+                    entry.group.clone_from(&one.group);
+                }
+                entry
+            })
+            .collect();
+        let results = Queue::new(&self.aws, url).send(&entries).await;
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            self.log(
+                Level::Error,
+                &format!("the results queue: {error}"),
+                Some(&one.message),
+                &[],
+            );
+        }
+        results.iter().all(Result::is_ok)
+    }
+
+    fn log(
+        &self,
+        level: Level,
+        text: &str,
+        message: Option<&ResultMessage>,
+        more: &[(&str, &str)],
+    ) {
+        let mut fields = vec![("stage", self.environment.stage.as_str())];
+        if let Some(message) = message {
+            fields.push(("requestId", message.request.as_deref().unwrap_or_default()));
+            fields.push(("route", message.route.as_deref().unwrap_or_default()));
+            if let To::Connection(id) = &message.to {
+                fields.push(("connectionId", id));
+            }
+        }
+        fields.extend_from_slice(more);
+        log::write(level, text, &fields);
+    }
+}
+
+/// How one POST ended.
+enum Post {
+    Sent,
+    /// It can never be sent.
+    Dropped,
+    Gone,
+    Failed,
+}

@@ -1,0 +1,408 @@
+//! The registry of connections and of the rooms they have joined.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::aws::CallError;
+use crate::aws::dynamodb::Table;
+
+/// The room of a connection's own item: every open connection is in it.
+pub(crate) const OWN_ROOM: &str = "*";
+/// API Gateway closes a connection after two hours at the latest (API Gateway quotas).
+const LONGEST_CONNECTION: Duration = Duration::from_hours(2);
+/// Kept a little longer: clocks differ, and `$disconnect` may come late.
+const SLACK: Duration = Duration::from_mins(10);
+const ROOM_CHARS: usize = 128;
+
+/// The rooms of one connection, and who else is in them.
+///
+/// What this connection has joined is read as it is now; a room's members come from an index that is a moment behind.
+/// An entry goes when its connection closes, when `push` finds it gone, or at the latest when it expires.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    store: Arc<Store>,
+    connection: String,
+}
+
+/// A connection in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member {
+    /// The connection's id.
+    pub connection: String,
+    /// The name it joined under, if it gave one.
+    pub name: Option<String>,
+}
+
+/// Why the registry didn't do it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// A room's name has 1 to 128 characters, none of them a control character, and isn't `*`.
+    InvalidRoom(String),
+    /// The connection isn't open (any more): it can't join.
+    Closed,
+    /// The system has no registry: `[connections] registry = false`.
+    Off,
+    /// The table couldn't be reached or refused; the text says why.
+    Unavailable(String),
+}
+
+impl fmt::Display for RegistryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidRoom(room) => write!(
+                f,
+                "{:?} can't be a room's name: 1 to {ROOM_CHARS} characters, no control characters, not \"*\"",
+                room.chars().take(ROOM_CHARS).collect::<String>()
+            ),
+            Self::Closed => f.write_str("the connection is closed"),
+            Self::Off => f.write_str(
+                "the connection registry is off: set [connections] registry = true in wsless.toml",
+            ),
+            Self::Unavailable(why) => write!(f, "the connection registry: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for RegistryError {}
+
+impl From<CallError> for RegistryError {
+    fn from(error: CallError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl Registry {
+    pub(crate) fn new(store: Arc<Store>, connection: &str) -> Self {
+        Self {
+            store,
+            connection: connection.to_owned(),
+        }
+    }
+
+    /// Joins a room; joining again does nothing. Fails with [`RegistryError::Closed`] if the connection is gone, so
+    /// that a message that was queued before a disconnect doesn't leave a ghost in the room.
+    pub async fn join(&self, room: &str) -> Result<(), RegistryError> {
+        self.put(room, None).await
+    }
+
+    /// Joins a room under a name; joining again changes the name.
+    pub async fn join_as(&self, room: &str, name: &str) -> Result<(), RegistryError> {
+        self.put(room, Some(name.to_owned())).await
+    }
+
+    /// Leaves a room; leaving a room that wasn't joined does nothing.
+    pub async fn leave(&self, room: &str) -> Result<(), RegistryError> {
+        check(room)?;
+        self.store.delete(&self.connection, room).await
+    }
+
+    /// This connection's own membership of a room.
+    pub async fn membership(&self, room: &str) -> Result<Option<Member>, RegistryError> {
+        check(room)?;
+        let item = self.store.get(&self.connection, room).await?;
+        Ok(item.filter(|item| item.is_live(now())).map(Member::from))
+    }
+
+    /// Who is in the room, sorted by connection.
+    pub async fn members(&self, room: &str) -> Result<Vec<Member>, RegistryError> {
+        check(room)?;
+        Ok(self
+            .store
+            .members(room)
+            .await?
+            .into_iter()
+            .map(Member::from)
+            .collect())
+    }
+
+    /// The rooms that this connection has joined, sorted.
+    pub async fn rooms(&self) -> Result<Vec<String>, RegistryError> {
+        let items = self.store.of_connection(&self.connection).await?;
+        Ok(items
+            .into_iter()
+            .map(|item| item.room)
+            .filter(|room| room != OWN_ROOM)
+            .collect())
+    }
+
+    /// The connection's own item is read first. It tells that the connection is open, and when every item of it
+    /// expires. A disconnect between the two calls leaves an item that expires, or that the first `push` to it deletes;
+    /// a transaction would close that gap at twice the price of every join.
+    async fn put(&self, room: &str, name: Option<String>) -> Result<(), RegistryError> {
+        check(room)?;
+        let own = self.store.get(&self.connection, OWN_ROOM).await?;
+        let own = own
+            .filter(|item| item.is_live(now()))
+            .ok_or(RegistryError::Closed)?;
+        let connection = self.connection.clone();
+        self.store
+            .put(Item {
+                connection,
+                room: room.to_owned(),
+                expires: own.expires,
+                name,
+            })
+            .await
+    }
+}
+
+impl From<Item> for Member {
+    fn from(item: Item) -> Self {
+        Self {
+            connection: item.connection,
+            name: item.name,
+        }
+    }
+}
+
+fn check(room: &str) -> Result<(), RegistryError> {
+    let chars = room.chars().take(ROOM_CHARS + 1).count();
+    if chars == 0 || chars > ROOM_CHARS || room == OWN_ROOM || room.chars().any(char::is_control) {
+        return Err(RegistryError::InvalidRoom(room.to_owned()));
+    }
+    Ok(())
+}
+
+/// One entry of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub connection: String,
+    pub room: String,
+    /// Epoch seconds.
+    pub expires: u64,
+    pub name: Option<String>,
+}
+
+impl Item {
+    /// The own item of a connection that opens now.
+    pub fn own(connection: &str) -> Self {
+        Self::of_age(connection, Duration::ZERO)
+    }
+
+    fn of_age(connection: &str, age: Duration) -> Self {
+        let expires = (LONGEST_CONNECTION + SLACK).as_secs() + now() - age.as_secs();
+        Self {
+            connection: connection.to_owned(),
+            room: OWN_ROOM.to_owned(),
+            expires,
+            name: None,
+        }
+    }
+
+    /// DynamoDB deletes expired items some time later, up to two days (DynamoDB developer guide, TTL).
+    fn is_live(&self, now: u64) -> bool {
+        self.expires > now
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// Where the registry is kept.
+#[derive(Debug)]
+pub(crate) enum Store {
+    Off,
+    DynamoDb(Table),
+    /// For tests of handlers.
+    Memory(Mutex<BTreeMap<(String, String), Item>>),
+}
+
+impl Store {
+    pub fn in_memory() -> Self {
+        Self::Memory(Mutex::default())
+    }
+
+    /// Puts an item where nothing has to be awaited. Only a store in memory has such a place.
+    pub fn insert(&self, item: Item) {
+        if let Self::Memory(items) = self {
+            lock(items).insert((item.connection.clone(), item.room.clone()), item);
+        }
+    }
+
+    pub async fn put(&self, item: Item) -> Result<(), RegistryError> {
+        match self {
+            Self::Off => Err(RegistryError::Off),
+            Self::DynamoDb(table) => Ok(table.put(&item).await?),
+            Self::Memory(_) => {
+                self.insert(item);
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes all items of a connection, and says how many there were. The own item goes first: without it nothing
+    /// joins any more.
+    pub async fn remove(&self, connection: &str) -> Result<usize, RegistryError> {
+        match self {
+            Self::Off => Ok(0),
+            Self::DynamoDb(table) => {
+                let mut items = table.of_connection(connection).await?;
+                items.sort_by_key(|item| item.room != OWN_ROOM);
+                table.delete_all(&items).await?;
+                Ok(items.len())
+            }
+            Self::Memory(items) => {
+                let mut items = lock(items);
+                let before = items.len();
+                items.retain(|(id, _), _| id != connection);
+                Ok(before - items.len())
+            }
+        }
+    }
+
+    /// The live items of a room, or of all connections (`*`), sorted by connection.
+    pub async fn members(&self, room: &str) -> Result<Vec<Item>, RegistryError> {
+        let mut items = match self {
+            Self::Off => return Err(RegistryError::Off),
+            Self::DynamoDb(table) => table.of_room(room).await?,
+            Self::Memory(items) => lock(items)
+                .values()
+                .filter(|item| item.room == room)
+                .cloned()
+                .collect(),
+        };
+        let now = now();
+        items.retain(|item| item.is_live(now));
+        items.sort_by(|a, b| a.connection.cmp(&b.connection));
+        Ok(items)
+    }
+
+    async fn get(&self, connection: &str, room: &str) -> Result<Option<Item>, RegistryError> {
+        match self {
+            Self::Off => Err(RegistryError::Off),
+            Self::DynamoDb(table) => Ok(table.get(connection, room).await?),
+            Self::Memory(items) => Ok(lock(items)
+                .get(&(connection.to_owned(), room.to_owned()))
+                .cloned()),
+        }
+    }
+
+    async fn delete(&self, connection: &str, room: &str) -> Result<(), RegistryError> {
+        match self {
+            Self::Off => Err(RegistryError::Off),
+            Self::DynamoDb(table) => Ok(table.delete(connection, room).await?),
+            Self::Memory(items) => {
+                lock(items).remove(&(connection.to_owned(), room.to_owned()));
+                Ok(())
+            }
+        }
+    }
+
+    async fn of_connection(&self, connection: &str) -> Result<Vec<Item>, RegistryError> {
+        let mut items = match self {
+            Self::Off => return Err(RegistryError::Off),
+            Self::DynamoDb(table) => table.of_connection(connection).await?,
+            Self::Memory(items) => lock(items)
+                .values()
+                .filter(|item| item.connection == connection)
+                .cloned()
+                .collect(),
+        };
+        let now = now();
+        items.retain(|item| item.is_live(now));
+        items.sort_by(|a, b| a.room.cmp(&b.room));
+        Ok(items)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn open(store: &Arc<Store>, connection: &str) -> Registry {
+        store.put(Item::own(connection)).await.unwrap();
+        Registry::new(Arc::clone(store), connection)
+    }
+
+    #[tokio::test]
+    async fn rooms_are_joined_left_and_listed() {
+        let store = Arc::new(Store::in_memory());
+        let (ada, bob) = (open(&store, "ada").await, open(&store, "bob").await);
+        ada.join_as("lobby", "Ada").await.unwrap();
+        ada.join("den").await.unwrap();
+        bob.join("lobby").await.unwrap();
+        assert_eq!(ada.rooms().await.unwrap(), ["den", "lobby"]);
+        let members = bob.members("lobby").await.unwrap();
+        assert_eq!(
+            members
+                .iter()
+                .map(|m| m.connection.as_str())
+                .collect::<Vec<_>>(),
+            ["ada", "bob"]
+        );
+        assert_eq!(members[0].name.as_deref(), Some("Ada"));
+        ada.leave("lobby").await.unwrap();
+        ada.leave("lobby").await.unwrap();
+        assert_eq!(ada.membership("lobby").await.unwrap(), None);
+        assert_eq!(bob.members("lobby").await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_can_not_join() {
+        let store = Arc::new(Store::in_memory());
+        let ada = open(&store, "ada").await;
+        ada.join("lobby").await.unwrap();
+        assert_eq!(store.remove("ada").await.unwrap(), 2);
+        assert!(matches!(
+            ada.join("lobby").await,
+            Err(RegistryError::Closed)
+        ));
+        assert_eq!(store.remove("ada").await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_expired_connection_is_nobody() {
+        let store = Arc::new(Store::in_memory());
+        store
+            .put(Item::of_age("old", Duration::from_hours(3)))
+            .await
+            .unwrap();
+        assert!(store.members(OWN_ROOM).await.unwrap().is_empty());
+        assert!(matches!(
+            Registry::new(store, "old").join("r").await,
+            Err(RegistryError::Closed)
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_rooms_item_expires_with_its_connection() {
+        let store = Arc::new(Store::in_memory());
+        open(&store, "ada").await.join("lobby").await.unwrap();
+        let items = store.of_connection("ada").await.unwrap();
+        assert_eq!(items.len(), 2);
+        assert_eq!(items[0].expires, items[1].expires);
+        assert!(items[0].expires >= now() + 2 * 60 * 60);
+    }
+
+    #[tokio::test]
+    async fn a_rooms_name_is_checked() {
+        let store = Arc::new(Store::in_memory());
+        let ada = open(&store, "ada").await;
+        for room in ["", "*", "a\nb", &"x".repeat(129)] {
+            assert!(
+                matches!(ada.join(room).await, Err(RegistryError::InvalidRoom(_))),
+                "{room:?}"
+            );
+        }
+        ada.join(&"\u{e9}".repeat(128)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_off_says_how_to_turn_it_on() {
+        let registry = Registry::new(Arc::new(Store::Off), "ada");
+        let error = registry.members("lobby").await.unwrap_err().to_string();
+        assert!(error.contains("registry = true"), "{error}");
+    }
+}

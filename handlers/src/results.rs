@@ -1,0 +1,245 @@
+//! The messages of the results queue.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::percent_encode;
+use crate::aws::sqs::Entry;
+
+/// The largest text that API Gateway sends to a client: 128 KiB (API Gateway quotas; PostToConnection's model).
+pub const MAX_DATA_BYTES: usize = 128 * 1024;
+
+/// The only version there is.
+const VERSION: u32 = 1;
+/// SQS's limit of a message group's id.
+const GROUP_CHARS: usize = 128;
+
+/// One message of the results queue: a text, and whom the built-in `push` handler is to send it to.
+///
+/// Any back end may write it, whatever it's written in and wherever it runs: the body of the SQS message is this
+/// object as JSON. On a FIFO queue the message group should be the connection's id, `room:NAME` or `all`.
+///
+/// ```json
+/// {"version": 1, "to": {"connection": "L0SM9cOFvHcCIhw="}, "data": "hello"}
+/// ```
+///
+/// - `version`: 1. `push` refuses others, so that a newer writer's message waits in the dead-letter queue instead of
+///   being misread.
+/// - `to`: one of `{"connection": ID}`, `{"connections": [ID, ...]}`, `{"room": NAME}`, `{"all": true}`. A room and
+///   all need the connection registry.
+/// - `data`: the text of the frame, at most 128 KiB as UTF-8.
+/// - `request`, `route` (optional): what this answers; they appear in `push`'s log lines.
+///
+/// Unknown fields are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ResultMessage {
+    version: u32,
+    /// Whom it is for.
+    pub to: To,
+    /// The text.
+    pub data: String,
+    /// The request that this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// The route that the request came by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+}
+
+/// Whom a message is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum To {
+    /// One connection, by its id.
+    Connection(String),
+    /// Each of these connections.
+    Connections(Vec<String>),
+    /// Every connection that has joined the room.
+    Room(String),
+    /// Every open connection. The value is `true`.
+    All(bool),
+}
+
+/// Why a text isn't a message of the results queue.
+#[derive(Debug)]
+pub(crate) enum FormatError {
+    Json(serde_json::Error),
+    Version(u32),
+    Nobody,
+    TooLarge(usize),
+}
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(e) => write!(f, "not a result message: {e}"),
+            Self::Version(version) => write!(
+                f,
+                "result message of version {version}; this one knows {VERSION}"
+            ),
+            Self::Nobody => write!(f, "result message to nobody: \"to\" names no one"),
+            Self::TooLarge(bytes) => write!(
+                f,
+                "{bytes} bytes; a client is sent at most {MAX_DATA_BYTES}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FormatError {}
+
+impl ResultMessage {
+    /// A message.
+    pub fn new(to: To, data: impl Into<String>) -> Self {
+        Self {
+            version: VERSION,
+            to,
+            data: data.into(),
+            request: None,
+            route: None,
+        }
+    }
+
+    /// Reads a message's body.
+    pub(crate) fn parse(body: &str) -> Result<Self, FormatError> {
+        // The version is looked at first: a newer version's other fields may be anything.
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_str(body).map_err(FormatError::Json)?;
+        if version != VERSION {
+            return Err(FormatError::Version(version));
+        }
+        let message: Self = serde_json::from_str(body).map_err(FormatError::Json)?;
+        match &message.to {
+            To::All(false) => Err(FormatError::Nobody),
+            To::Connection(id) | To::Room(id) if id.is_empty() => Err(FormatError::Nobody),
+            _ => Ok(message),
+        }
+    }
+
+    /// Refuses what can't be delivered to anyone.
+    pub(crate) fn check_size(&self) -> Result<(), FormatError> {
+        if self.data.len() > MAX_DATA_BYTES {
+            Err(FormatError::TooLarge(self.data.len()))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The message as an entry for the queue. `key` is what makes it the same message when it's sent again.
+    pub(crate) fn entry(&self, key: String) -> Entry {
+        let body = serde_json::to_string(self).unwrap_or_default();
+        Entry {
+            body,
+            group: self.group(),
+            deduplication: key,
+        }
+    }
+
+    /// The FIFO group. SQS takes ASCII letters, digits and punctuation, at most 128: other names are encoded, and cut,
+    /// which at worst puts two rooms into one group's order.
+    fn group(&self) -> String {
+        let mut group = match &self.to {
+            To::Connection(id) => plain(id),
+            To::Connections(ids) => ids.first().map(|id| plain(id)).unwrap_or_default(),
+            To::Room(name) => format!("room:{}", plain(name)),
+            To::All(_) => "all".to_owned(),
+        };
+        group.truncate(GROUP_CHARS);
+        group
+    }
+}
+
+fn plain(name: &str) -> String {
+    if name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        name.to_owned()
+    } else {
+        percent_encode(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_forms_are_read() {
+        for (to, expected) in [
+            (r#"{"connection":"a="}"#, To::Connection("a=".into())),
+            (
+                r#"{"connections":["a=","b="]}"#,
+                To::Connections(vec!["a=".into(), "b=".into()]),
+            ),
+            (r#"{"room":"lobby"}"#, To::Room("lobby".into())),
+            (r#"{"all":true}"#, To::All(true)),
+        ] {
+            let body = format!(r#"{{"version":1,"to":{to},"data":"x","later":"ignored"}}"#);
+            assert_eq!(ResultMessage::parse(&body).unwrap().to, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_documented() {
+        let mut message = ResultMessage::new(To::Room("lobby".into()), "hi");
+        assert_eq!(
+            serde_json::to_string(&message).unwrap(),
+            r#"{"version":1,"to":{"room":"lobby"},"data":"hi"}"#
+        );
+        message.request = Some("r=".into());
+        message.to = To::All(true);
+        let text = serde_json::to_string(&message).unwrap();
+        assert_eq!(
+            text,
+            r#"{"version":1,"to":{"all":true},"data":"hi","request":"r="}"#
+        );
+        assert_eq!(ResultMessage::parse(&text).unwrap(), message);
+    }
+
+    #[test]
+    fn another_version_and_nobody_are_refused() {
+        for body in [
+            r#"{"version":2,"target":"new"}"#,
+            r#"{"to":{"all":true},"data":"x"}"#,
+            r#"{"version":1,"to":{"all":false},"data":"x"}"#,
+            r#"{"version":1,"to":{"room":""},"data":"x"}"#,
+            r#"{"version":1,"to":{"everyone":true},"data":"x"}"#,
+            r#"{"version":1,"to":{"connection":"a"}}"#,
+            "hello",
+            "",
+        ] {
+            assert!(ResultMessage::parse(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_what_sqs_takes() {
+        let group = |to| ResultMessage::new(to, "x").group();
+        assert_eq!(group(To::Connection("a-b_c=".into())), "a-b_c=");
+        assert_eq!(group(To::All(true)), "all");
+        assert_eq!(group(To::Room("lobby".into())), "room:lobby");
+        assert_eq!(
+            group(To::Room("two words \u{e9}".into())),
+            "room:two%20words%20%C3%A9"
+        );
+        assert_eq!(group(To::Room("\u{1f600}".repeat(128))).len(), 128);
+    }
+
+    #[test]
+    fn the_limit_is_api_gateways() {
+        assert!(
+            ResultMessage::new(To::All(true), "x".repeat(131_072))
+                .check_size()
+                .is_ok()
+        );
+        assert!(
+            ResultMessage::new(To::All(true), "x".repeat(131_073))
+                .check_size()
+                .is_err()
+        );
+    }
+}
