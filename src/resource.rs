@@ -17,6 +17,8 @@ use crate::{
 
 pub mod alarm;
 pub mod alias;
+pub mod api;
+mod api_gateway;
 pub mod event_source_mapping;
 pub mod function;
 pub mod function_policy;
@@ -36,6 +38,7 @@ pub const ALL: &[&dyn Resource] = &[
     &function_policy::FunctionPolicies,
     &event_source_mapping::EventSourceMappings,
     &alarm::Alarms,
+    &api::Apis,
 ];
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.
