@@ -19,12 +19,17 @@ pub mod alarm;
 pub mod alias;
 pub mod api;
 mod api_gateway;
+pub mod authorizer;
 pub mod event_source_mapping;
 pub mod function;
 pub mod function_policy;
+pub mod integration;
+pub mod integration_response;
 pub mod log_group;
 pub mod queue;
 pub mod role;
+pub mod route;
+pub mod route_response;
 pub mod table;
 
 /// Every resource type, in the order in which plans list them.
@@ -39,6 +44,11 @@ pub const ALL: &[&dyn Resource] = &[
     &event_source_mapping::EventSourceMappings,
     &alarm::Alarms,
     &api::Apis,
+    &authorizer::Authorizers,
+    &integration::Integrations,
+    &integration_response::IntegrationResponses,
+    &route::Routes,
+    &route_response::RouteResponses,
 ];
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.
