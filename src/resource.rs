@@ -15,6 +15,7 @@ use crate::{
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
 };
 
+pub mod account_logging;
 pub mod alarm;
 pub mod alias;
 pub mod api;
@@ -43,6 +44,7 @@ pub const ALL: &[&dyn Resource] = &[
     &function_policy::FunctionPolicies,
     &event_source_mapping::EventSourceMappings,
     &alarm::Alarms,
+    &account_logging::AccountLoggings,
     &api::Apis,
     &authorizer::Authorizers,
     &integration::Integrations,
