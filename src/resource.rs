@@ -21,6 +21,7 @@ pub mod alias;
 pub mod api;
 mod api_gateway;
 pub mod authorizer;
+pub mod deployment;
 pub mod event_source_mapping;
 pub mod function;
 pub mod function_policy;
@@ -31,6 +32,7 @@ pub mod queue;
 pub mod role;
 pub mod route;
 pub mod route_response;
+pub mod stage;
 pub mod table;
 
 /// Every resource type, in the order in which plans list them.
@@ -51,6 +53,8 @@ pub const ALL: &[&dyn Resource] = &[
     &integration_response::IntegrationResponses,
     &route::Routes,
     &route_response::RouteResponses,
+    &deployment::Deployments,
+    &stage::Stages,
 ];
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.
