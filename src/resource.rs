@@ -15,14 +15,24 @@ use crate::{
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
 };
 
+pub mod account_logging;
 pub mod alarm;
 pub mod alias;
+pub mod api;
+mod api_gateway;
+pub mod authorizer;
+pub mod deployment;
 pub mod event_source_mapping;
 pub mod function;
 pub mod function_policy;
+pub mod integration;
+pub mod integration_response;
 pub mod log_group;
 pub mod queue;
 pub mod role;
+pub mod route;
+pub mod route_response;
+pub mod stage;
 pub mod table;
 
 /// Every resource type, in the order in which plans list them.
@@ -36,6 +46,15 @@ pub const ALL: &[&dyn Resource] = &[
     &function_policy::FunctionPolicies,
     &event_source_mapping::EventSourceMappings,
     &alarm::Alarms,
+    &account_logging::AccountLoggings,
+    &api::Apis,
+    &authorizer::Authorizers,
+    &integration::Integrations,
+    &integration_response::IntegrationResponses,
+    &route::Routes,
+    &route_response::RouteResponses,
+    &deployment::Deployments,
+    &stage::Stages,
 ];
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.

@@ -1,0 +1,216 @@
+//! The WebSocket API.
+//!
+//! Names aren't unique and CreateApi has no token that would make it repeatable: an API is ours by its tags alone
+//! [BC apigatewayv2]. Deleting it deletes all that's in it [DG]. Changes of it are live only with a new deployment.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use aws_sdk_apigatewayv2::types::{Api as AwsApi, ProtocolType};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Attributes, Context, Observed, Owner, Resource, api_gateway, parse, touches};
+use crate::{
+    aws::{Error, Operation, Service},
+    engine::{address::Address, plan::FieldChange, survey::Survey},
+};
+
+/// The kind of [`Apis`].
+pub const KIND: &str = "api";
+
+/// The address name of a stage's one API.
+pub const NAME: &str = "websocket";
+
+const LIST: Operation = Operation::read(Service::ApiGatewayV2, "GetApis");
+const CREATE: Operation = Operation::create(Service::ApiGatewayV2, "CreateApi");
+const UPDATE: Operation = Operation::put(Service::ApiGatewayV2, "UpdateApi");
+const DELETE: Operation = Operation::put(Service::ApiGatewayV2, "DeleteApi");
+
+/// An API's properties.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Api {
+    /// Its name, for people.
+    pub name: String,
+    /// The expression that picks a message's route, such as `$request.body.action`.
+    pub route_selection: String,
+    /// Its tags.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The stage's API.
+///
+/// Attributes: `id`; `endpoint`, as AWS gives it, without a stage; `client_url` and `callback_url`, the same for
+/// clients (`wss://` or `ws://`) and for `@connections` (`https://` or `http://`), without a slash at the end.
+pub struct Apis;
+
+#[async_trait]
+impl Resource for Apis {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
+        let (aws, scope) = (survey.aws, survey.scope);
+        let mut apis = api_gateway::pages(|token| async move {
+            let page = aws
+                .call(LIST, || {
+                    aws.apigatewayv2
+                        .get_apis()
+                        .set_next_token(token.clone())
+                        .send()
+                })
+                .await?;
+            Ok((page.items, page.next_token))
+        })
+        .await?;
+        apis.retain(|api| {
+            api.protocol_type() == Some(&ProtocolType::Websocket)
+                && scope.owns(&api_gateway::tags(api.tags()))
+        });
+        // The oldest is the one that clients know.
+        apis.sort_by(|a, b| (a.created_date(), a.api_id()).cmp(&(b.created_date(), b.api_id())));
+        Ok(apis.iter().map(observe).collect())
+    }
+
+    async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
+        let api: Api = parse(CREATE, desired)?;
+        let created = context
+            .call(CREATE, || {
+                context
+                    .aws
+                    .apigatewayv2
+                    .create_api()
+                    .name(&api.name)
+                    .protocol_type(ProtocolType::Websocket)
+                    .route_selection_expression(&api.route_selection)
+                    .set_tags(api_gateway::unsorted(&api.tags))
+                    .send()
+            })
+            .await?;
+        Ok(attributes(
+            created.api_id().unwrap_or_default(),
+            created.api_endpoint().unwrap_or_default(),
+        ))
+    }
+
+    async fn update(
+        &self,
+        context: &Context<'_>,
+        observed: &Observed,
+        desired: &Value,
+        fields: &[FieldChange],
+    ) -> Result<Attributes, Error> {
+        let api: Api = parse(UPDATE, desired)?;
+        if touches(fields, "name") || touches(fields, "route_selection") {
+            context
+                .call(UPDATE, || {
+                    context
+                        .aws
+                        .apigatewayv2
+                        .update_api()
+                        .api_id(&observed.id)
+                        .name(&api.name)
+                        .route_selection_expression(&api.route_selection)
+                        .send()
+                })
+                .await?;
+        }
+        if touches(fields, "tags") {
+            let path = format!("/apis/{}", observed.id);
+            api_gateway::retag(context, &path, observed, &api.tags).await?;
+        }
+        Ok(Attributes::new())
+    }
+
+    async fn delete(&self, context: &Context<'_>, observed: &Observed) -> Result<(), Error> {
+        let client = &context.aws.apigatewayv2;
+        context
+            .remove(DELETE, &[], || {
+                client.delete_api().api_id(&observed.id).send()
+            })
+            .await
+    }
+}
+
+fn observe(api: &AwsApi) -> Observed {
+    let id = api.api_id().unwrap_or_default();
+    let properties = Api {
+        name: api.name().unwrap_or_default().to_owned(),
+        route_selection: api
+            .route_selection_expression()
+            .unwrap_or_default()
+            .to_owned(),
+        tags: api_gateway::tags(api.tags()),
+    };
+    let mut observed = Observed::new(Address::new(KIND, NAME), id, &properties).owned_by(Owner::Us);
+    observed.attributes = attributes(id, api.api_endpoint().unwrap_or_default());
+    observed
+}
+
+fn attributes(id: &str, endpoint: &str) -> Attributes {
+    Attributes::from([
+        ("id".to_owned(), id.to_owned()),
+        ("endpoint".to_owned(), endpoint.to_owned()),
+        ("client_url".to_owned(), with_scheme(endpoint, "wss", "ws")),
+        (
+            "callback_url".to_owned(),
+            with_scheme(endpoint, "https", "http"),
+        ),
+    ])
+}
+
+/// The endpoint with the scheme `secure`, or with `plain` if it isn't secured.
+fn with_scheme(endpoint: &str, secure: &str, plain: &str) -> String {
+    let endpoint = endpoint.trim_end_matches('/');
+    match endpoint.split_once("://") {
+        Some(("https" | "wss", rest)) => format!("{secure}://{rest}"),
+        Some(("http" | "ws", rest)) => format!("{plain}://{rest}"),
+        _ => endpoint.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_and_callbacks_get_their_own_scheme() {
+        let urls = |endpoint: &str| {
+            let found = attributes("a1", endpoint);
+            (found["client_url"].clone(), found["callback_url"].clone())
+        };
+        let host = "a1.execute-api.eu-west-1.amazonaws.com";
+        let secure = (format!("wss://{host}"), format!("https://{host}"));
+        assert_eq!(urls(&format!("wss://{host}")), secure);
+        assert_eq!(urls(&format!("https://{host}/")), secure);
+        assert_eq!(
+            urls("http://a1.localhost:4566"),
+            (
+                "ws://a1.localhost:4566".into(),
+                "http://a1.localhost:4566".into()
+            )
+        );
+        assert_eq!(urls(""), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn an_api_reads_back_as_it_was_desired() {
+        let tags = BTreeMap::from([("wsless:project".to_owned(), "chat".to_owned())]);
+        let desired = Api {
+            name: "chat-dev".into(),
+            route_selection: "$request.body.action".into(),
+            tags: tags.clone(),
+        };
+        let answer = AwsApi::builder()
+            .api_id("a1")
+            .name("chat-dev")
+            .route_selection_expression("$request.body.action")
+            .set_tags(api_gateway::unsorted(&tags))
+            .build();
+        let observed = observe(&answer);
+        assert_eq!(observed.properties, super::super::to_value(&desired));
+        assert_eq!(observed.id, "a1");
+    }
+}
