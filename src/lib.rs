@@ -2,5 +2,6 @@
 //!
 //! Data goes one way: manifest -> stack -> engine -> report. ARCHITECTURE.md is the map.
 
+pub mod build;
 pub mod diagnostic;
 pub mod manifest;
