@@ -3,8 +3,13 @@
 //! Data goes one way: manifest -> stack -> engine -> report. ARCHITECTURE.md is the map.
 
 pub mod aws;
+pub mod build;
+pub mod cli;
 pub mod diagnostic;
 pub mod engine;
 pub mod manifest;
+pub mod project;
 pub mod report;
 pub mod resource;
+pub mod stack;
+pub mod template;
