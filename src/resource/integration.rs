@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Resource, api, api_gateway, integration_response, parse, route,
+    Attributes, Context, Observed, Resource, alias::LIVE, api, api_gateway, integration_response,
+    parse, route,
 };
 use crate::{
     aws::{Error, Operation, Service},
@@ -24,8 +25,6 @@ use crate::{
 /// The kind of [`Integrations`].
 pub const KIND: &str = "integration";
 
-/// The alias through which every function is called.
-const ALIAS: &str = "live";
 /// The only method that functions and SQS take [BC IntegrationMethod].
 const METHOD: &str = "POST";
 
@@ -70,7 +69,7 @@ pub struct Integration {
 pub fn function_uri(scope: &Scope, thing: &str) -> String {
     let identity = &scope.identity;
     format!(
-        "arn:{}:apigateway:{}:lambda:path/2015-03-31/functions/{}:{ALIAS}/invocations",
+        "arn:{}:apigateway:{}:lambda:path/2015-03-31/functions/{}:{LIVE}/invocations",
         identity.partition,
         identity.region,
         scope.function_arn(thing)
@@ -287,7 +286,7 @@ fn observe(scope: &Scope, api_id: &str, integration: &AwsIntegration) -> Observe
 fn address_name(scope: &Scope, uri: &str, id: &str) -> String {
     let function = || {
         let (_, arn) = uri.split_once(":lambda:path/2015-03-31/functions/")?;
-        let arn = arn.strip_suffix("/invocations")?.strip_suffix(ALIAS)?;
+        let arn = arn.strip_suffix("/invocations")?.strip_suffix(LIVE)?;
         let (_, name) = arn.strip_suffix(':')?.rsplit_once(":function:")?;
         scope.thing(name).map(|thing| format!("function:{thing}"))
     };
