@@ -61,7 +61,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     manifest: Option<PathBuf>,
     /// The stage, such as dev, test, prod
-    #[arg(long, short, global = true, default_value = "dev", env = "WSLESS_STAGE")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        default_value = "dev",
+        env = "WSLESS_STAGE"
+    )]
     stage: String,
     /// The AWS region [default: the manifest's, else the AWS configuration's]
     #[arg(long, global = true)]
@@ -123,7 +129,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // What clap says about wrong usage, or the help or version that was asked for.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
+            return ExitCode::from(if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::DONE
+            });
         }
     };
     let report = Report::new(Options {
@@ -166,7 +176,9 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
 
 /// Commands that need no network start no runtime.
 fn block_on(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(command);
     // A name being looked up, or a prompt, must not hold the exit back.
     runtime.shutdown_background();
@@ -177,5 +189,9 @@ fn block_on(command: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Fa
 fn trace() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("wsless=debug"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
 }

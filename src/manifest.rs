@@ -100,12 +100,21 @@ pub fn parse(file: &Arc<SourceFile>, stage: &str) -> Result<Parsed, Vec<Diagnost
 
 /// Checks a stage's name: `[a-z][a-z0-9-]*`, at most 20 characters, not ending in `-`.
 pub fn check_stage_name(stage: &str) -> Result<(), Diagnostic> {
+    check_name(&keys::STAGE_NAME, stage)
+}
+
+/// Checks a project's name: `[a-z][a-z0-9-]*`, at most 24 characters, not ending in `-`.
+pub fn check_project_name(name: &str) -> Result<(), Diagnostic> {
+    check_name(&keys::PROJECT_NAME, name)
+}
+
+fn check_name(rule: &'static declaration::Text, name: &str) -> Result<(), Diagnostic> {
     let file = Arc::new(SourceFile {
         path: String::new(),
         text: String::new(),
     });
     let mut reader = Reader::new(&file);
-    reader.text(&keys::STAGE_NAME, stage, &(0..0));
+    reader.text(rule, name, &(0..0));
     match reader.found.pop() {
         None => Ok(()),
         Some(mut found) => {

@@ -47,7 +47,8 @@ impl Project {
             Some(path) => path.to_owned(),
             None => find()?,
         };
-        let text = std::fs::read_to_string(&path).map_err(|error| vec![unreadable(&path, &error)])?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| vec![unreadable(&path, &error)])?;
         let file = Arc::new(SourceFile {
             path: shown(&path),
             text,
@@ -76,7 +77,11 @@ impl Project {
 
     /// The cargo binaries that the handlers name.
     pub fn binaries(&self) -> BTreeSet<String> {
-        self.manifest.handlers.values().map(|handler| handler.binary.clone()).collect()
+        self.manifest
+            .handlers
+            .values()
+            .map(|handler| handler.binary.clone())
+            .collect()
     }
 
     /// Builds the handlers and the built-in ones.
@@ -104,7 +109,10 @@ impl Project {
         let mut codes = Codes::new();
         for (name, handler) in &self.manifest.handlers {
             if let Some(artifact) = artifacts.handlers.get(&handler.binary) {
-                codes.insert(name.as_str().to_owned(), keep(&packages, artifact, &mut kept)?);
+                codes.insert(
+                    name.as_str().to_owned(),
+                    keep(&packages, artifact, &mut kept)?,
+                );
             }
         }
         for name in stack::builtins(&self.manifest) {
@@ -135,16 +143,30 @@ impl Project {
                 .output()
                 .await
                 .ok()?;
-            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+            output
+                .status
+                .success()
+                .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
         let commit = git(&["rev-parse", "HEAD"]).await?;
         let changed = git(&["status", "--porcelain", "--untracked-files=no"]).await?;
-        Some(if changed.is_empty() { commit } else { format!("{commit}+") })
+        Some(if changed.is_empty() {
+            commit
+        } else {
+            format!("{commit}+")
+        })
     }
 }
 
-fn keep(packages: &Path, artifact: &Artifact, kept: &mut BTreeMap<String, Code>) -> io::Result<Code> {
-    if let Some(code) = kept.values().find(|code| code.sha256 == artifact.sha256_base64) {
+fn keep(
+    packages: &Path,
+    artifact: &Artifact,
+    kept: &mut BTreeMap<String, Code>,
+) -> io::Result<Code> {
+    if let Some(code) = kept
+        .values()
+        .find(|code| code.sha256 == artifact.sha256_base64)
+    {
         return Ok(code.clone());
     }
     let hash = Sha256::digest(&artifact.zip);
@@ -169,7 +191,11 @@ fn keep(packages: &Path, artifact: &Artifact, kept: &mut BTreeMap<String, Code>)
 /// Removes the zips of earlier builds. One that can't be removed is no harm.
 fn forget_others(packages: &Path, kept: &BTreeMap<String, Code>) {
     for entry in std::fs::read_dir(packages).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_none_or(|name| !kept.contains_key(name)) {
+        if entry
+            .file_name()
+            .to_str()
+            .is_none_or(|name| !kept.contains_key(name))
+        {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -180,7 +206,11 @@ fn find() -> Result<PathBuf, Vec<Diagnostic>> {
     for (level, dir) in here.ancestors().enumerate() {
         if dir.join(MANIFEST).is_file() {
             // The manifest of this very folder is shown by its bare name.
-            return Ok(if level == 0 { PathBuf::from(MANIFEST) } else { dir.join(MANIFEST) });
+            return Ok(if level == 0 {
+                PathBuf::from(MANIFEST)
+            } else {
+                dir.join(MANIFEST)
+            });
         }
     }
     Err(vec![
@@ -193,10 +223,16 @@ fn find() -> Result<PathBuf, Vec<Diagnostic>> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::error("project::unreadable-manifest", format!("can't read {}: {error}", path.display()))
-        .help("check the path given to --manifest")
+    Diagnostic::error(
+        "project::unreadable-manifest",
+        format!("can't read {}: {error}", path.display()),
+    )
+    .help("check the path given to --manifest")
 }
 
 fn shown(path: &Path) -> String {
-    path.strip_prefix("./").unwrap_or(path).display().to_string()
+    path.strip_prefix("./")
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

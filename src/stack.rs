@@ -84,7 +84,11 @@ pub fn stack(manifest: &Manifest, codes: &Codes, scope: &Scope) -> Result<Stack,
         codes,
         scope,
         builder: Builder::default(),
-        tags: scope.tags().into_iter().chain(manifest.project.tags.clone()).collect(),
+        tags: scope
+            .tags()
+            .into_iter()
+            .chain(manifest.project.tags.clone())
+            .collect(),
     };
     draft.api();
     draft.registry();
@@ -134,11 +138,19 @@ impl Draft<'_> {
 
     /// The handlers that have a queue.
     fn queued_handlers(&self) -> BTreeSet<&HandlerName> {
-        self.manifest.handlers.keys().filter(|name| self.is_queued(name)).collect()
+        self.manifest
+            .handlers
+            .keys()
+            .filter(|name| self.is_queued(name))
+            .collect()
     }
 
     fn is_authorizer(&self, handler: &HandlerName) -> bool {
-        self.manifest.api.authorizer.as_ref().is_some_and(|authorizer| authorizer.handler == *handler)
+        self.manifest
+            .api
+            .authorizer
+            .as_ref()
+            .is_some_and(|authorizer| authorizer.handler == *handler)
     }
 
     /// Replies keep a connection's order if anything does.
@@ -147,7 +159,11 @@ impl Draft<'_> {
             .queued_handlers()
             .into_iter()
             .any(|name| self.manifest.handlers[name].queue.order == Order::Connection);
-        if ordered { Order::Connection } else { Order::None }
+        if ordered {
+            Order::Connection
+        } else {
+            Order::None
+        }
     }
 
     /// A queue's name at AWS.
@@ -164,6 +180,9 @@ impl Draft<'_> {
     }
 
     fn table_arn(&self) -> String {
-        self.scope.arn("dynamodb", &format!("table/{}", self.scope.name(CONNECTIONS)))
+        self.scope.arn(
+            "dynamodb",
+            &format!("table/{}", self.scope.name(CONNECTIONS)),
+        )
     }
 }

@@ -40,24 +40,34 @@ impl Template {
 /// Writes a project called `name` into `dir`, which must be empty or not there, and returns the files' names.
 pub fn write(template: Template, name: &str, dir: &Path) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
     manifest::check_project_name(name).map_err(|error| {
-        vec![error.note(format!("the project would be called `{name}`")).help("pass `--name`, or pick another folder")]
+        vec![
+            error
+                .note(format!("the project would be called `{name}`"))
+                .help("pass `--name`, or pick another folder"),
+        ]
     })?;
     let failed = |action: &str, path: &Path, error: &io::Error| {
-        vec![Diagnostic::error("init::io", format!("can't {action} {}: {error}", path.display()))]
+        vec![Diagnostic::error(
+            "init::io",
+            format!("can't {action} {}: {error}", path.display()),
+        )]
     };
     let was_there = match std::fs::read_dir(dir) {
-        Ok(mut entries) if entries.next().is_some() => {
-            return Err(vec![
-                Diagnostic::error("init::not-empty", format!("{} isn't empty", dir.display()))
-                    .note("nothing is ever written over")
-                    .help("name a new folder: `wsless init DIR`"),
-            ]);
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return Err(vec![
+                    Diagnostic::error("init::not-empty", format!("{} isn't empty", dir.display()))
+                        .note("nothing is ever written over")
+                        .help("name a new folder: `wsless init DIR`"),
+                ]);
+            }
+            true
         }
-        Ok(_) => true,
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(failed("read", dir, &error)),
     };
-    let files = files(template, name).map_err(|message| vec![Diagnostic::error("init::template", message)])?;
+    let files = files(template, name)
+        .map_err(|message| vec![Diagnostic::error("init::template", message)])?;
     let written = files
         .iter()
         .try_for_each(|(path, body)| {
@@ -83,7 +93,11 @@ fn clean_up(dir: &Path, keep_dir: bool) {
     }
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
-        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let _ = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
     }
 }
 
@@ -97,9 +111,18 @@ fn files(template: Template, name: &str) -> Result<Vec<(PathBuf, Vec<u8>)>, Stri
     let mut files = found
         .into_iter()
         .map(|file| {
-            let path = file.path().strip_prefix(template.as_str()).unwrap_or(file.path());
-            if path.components().any(|part| !matches!(part, Component::Normal(_))) {
-                return Err(format!("the template's file {} leads outside", path.display()));
+            let path = file
+                .path()
+                .strip_prefix(template.as_str())
+                .unwrap_or(file.path());
+            if path
+                .components()
+                .any(|part| !matches!(part, Component::Normal(_)))
+            {
+                return Err(format!(
+                    "the template's file {} leads outside",
+                    path.display()
+                ));
             }
             render(path, file, name)
         })
@@ -115,12 +138,14 @@ fn collect<'a>(dir: &'a Dir<'a>, found: &mut Vec<&'a File<'a>>) {
 
 fn render(path: &Path, file: &File<'_>, name: &str) -> Result<(PathBuf, Vec<u8>), String> {
     if path.extension().is_some_and(|extension| extension == "j2") {
-        let source = file.contents_utf8().ok_or_else(|| format!("{} isn't text", path.display()))?;
-        let mut environment = Environment::new();
-        environment.set_keep_trailing_newline(true);
-        let rendered = environment
-            .render_str(source, context! { name, version => env!("CARGO_PKG_VERSION") })
+        let source = file
+            .contents_utf8()
+            .ok_or_else(|| format!("{} isn't text", path.display()))?;
+        let mut rendered = Environment::new()
+            .render_str(source, context! { name })
             .map_err(|error| format!("{}: {error}", path.display()))?;
+        // Rendering drops the last line's end.
+        rendered.push('\n');
         return Ok((path.with_extension(""), rendered.into_bytes()));
     }
     let path = if path.file_name().is_some_and(|name| name == "gitignore") {
@@ -143,10 +168,16 @@ mod tests {
         for template in Template::ALL {
             let files = files(template, "my-system").unwrap();
             let text = |name: &str| {
-                let (_, body) = files.iter().find(|(path, _)| path == Path::new(name)).expect(name);
+                let (_, body) = files
+                    .iter()
+                    .find(|(path, _)| path == Path::new(name))
+                    .expect(name);
                 String::from_utf8(body.clone()).unwrap()
             };
-            let file = Arc::new(SourceFile { path: "wsless.toml".into(), text: text("wsless.toml") });
+            let file = Arc::new(SourceFile {
+                path: "wsless.toml".into(),
+                text: text("wsless.toml"),
+            });
             let parsed = manifest::parse(&file, "dev").expect("a good manifest");
             assert_eq!(parsed.manifest.project.name, "my-system");
             assert!(text(".gitignore").contains("/.wsless"));

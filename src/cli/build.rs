@@ -13,21 +13,31 @@ impl Build {
     pub(super) async fn run(&self, global: &Global, report: &Report) -> Result<u8, Failure> {
         let project = work::open(global, report)?;
         let (artifacts, _) = work::build(&project, report).await?;
-        let all: Vec<&Artifact> = artifacts.handlers.values().chain(artifacts.builtins.values()).collect();
+        let all: Vec<&Artifact> = artifacts
+            .handlers
+            .values()
+            .chain(artifacts.builtins.values())
+            .collect();
         let rows: Vec<Vec<String>> = all
             .iter()
             .map(|artifact| {
                 vec![
                     artifact.name.clone(),
                     artifact.architecture.as_str().to_owned(),
-                    artifact.glibc.as_ref().map_or_else(|| "static".to_owned(), ToString::to_string),
+                    artifact
+                        .glibc
+                        .as_ref()
+                        .map_or_else(|| "static".to_owned(), ToString::to_string),
                     kib(artifact.unzipped_bytes),
                     kib(artifact.zip_bytes),
                     artifact.zip_path.display().to_string(),
                 ]
             })
             .collect();
-        report.table(&["binary", "processor", "glibc", "size", "zip", "package"], &rows);
+        report.table(
+            &["binary", "processor", "glibc", "size", "zip", "package"],
+            &rows,
+        );
         let packages: Vec<Value> = all
             .iter()
             .map(|artifact| {

@@ -7,8 +7,10 @@ use super::{Cli, Failure, exit};
 
 /// Print a shell's completion script
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsless completions bash > /etc/bash_completion.d/wsless\n  \
-                        wsless completions zsh > ~/.zfunc/_wsless")]
+#[command(
+    after_help = "Examples:\n  wsless completions bash > /etc/bash_completion.d/wsless\n  \
+                        wsless completions zsh > ~/.zfunc/_wsless"
+)]
 pub struct Completions {
     /// The shell
     shell: Shell,

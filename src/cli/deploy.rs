@@ -14,7 +14,9 @@ use crate::{
 
 /// Build the handlers and deploy everything
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsless deploy\n  wsless deploy --stage prod --yes --output json")]
+#[command(
+    after_help = "Examples:\n  wsless deploy\n  wsless deploy --stage prod --yes --output json"
+)]
 pub struct Deploy {
     /// Delete or replace queues that hold messages and a table that holds items
     #[arg(long)]
@@ -35,7 +37,10 @@ impl Deploy {
             stop: &Stop::default(),
         };
         let (look, looked) = work::look(&engine, report).await?;
-        let timings = vec![("build".to_owned(), prepared.build), ("look".to_owned(), looked)];
+        let timings = vec![
+            ("build".to_owned(), prepared.build),
+            ("look".to_owned(), looked),
+        ];
         if look.plan.is_empty() {
             // Nothing is written, not even a lock: the cloud is as the manifest says.
             let applied = Applied::before(&look.plan);

@@ -15,7 +15,9 @@ use crate::{
 
 /// Take away everything that the stage owns
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsless destroy --stage test\n  wsless destroy --stage test --yes")]
+#[command(
+    after_help = "Examples:\n  wsless destroy --stage test\n  wsless destroy --stage test --yes"
+)]
 pub struct Destroy {
     /// Delete queues that hold messages and a table that holds items
     #[arg(long)]

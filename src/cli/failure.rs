@@ -25,8 +25,11 @@ impl Failure {
     pub fn unanswered(question: &str, argument: &str) -> Self {
         Self {
             diagnostics: vec![
-                Diagnostic::error("cli::no-terminal", format!("{question} There is no terminal to ask on"))
-                    .help(format!("pass `{argument}`")),
+                Diagnostic::error(
+                    "cli::no-terminal",
+                    format!("{question} There is no terminal to ask on"),
+                )
+                .help(format!("pass `{argument}`")),
             ],
             code: exit::USAGE,
         }
@@ -81,7 +84,11 @@ impl From<LookError> for Failure {
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
         Self {
-            code: if matches!(error, LockError::Held(_)) { exit::LOCKED } else { exit::FAILED },
+            code: if matches!(error, LockError::Held(_)) {
+                exit::LOCKED
+            } else {
+                exit::FAILED
+            },
             diagnostics: vec![error.diagnostic()],
         }
     }

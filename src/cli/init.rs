@@ -50,5 +50,8 @@ impl Init {
 /// The last part of the folder's path, wherever `.` is.
 fn folder_name(dir: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(dir)?;
-    Ok(absolute.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
+    Ok(absolute
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default())
 }

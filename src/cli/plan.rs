@@ -9,7 +9,9 @@ use crate::{
 
 /// Show what deploying would change
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsless plan --stage prod\n  wsless plan --detailed-exitcode --output json")]
+#[command(
+    after_help = "Examples:\n  wsless plan --stage prod\n  wsless plan --detailed-exitcode --output json"
+)]
 pub struct Plan {
     /// Exit with 2 if there are changes
     #[arg(long)]
@@ -31,6 +33,10 @@ impl Plan {
         let (look, _) = work::look(&engine, report).await?;
         work::show(&look.plan, report);
         let changes = !look.plan.is_empty();
-        Ok(if changes && self.detailed_exitcode { exit::CHANGES } else { exit::DONE })
+        Ok(if changes && self.detailed_exitcode {
+            exit::CHANGES
+        } else {
+            exit::DONE
+        })
     }
 }

@@ -7,8 +7,10 @@ use crate::manifest;
 
 /// Print the JSON Schema of wsless.toml, for editors
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  wsless schema > wsless.schema.json\n\nThen put `#:schema ./wsless.schema.json` \
-                        in the first line of wsless.toml.")]
+#[command(
+    after_help = "Examples:\n  wsless schema > wsless.schema.json\n\nThen put `#:schema ./wsless.schema.json` \
+                        in the first line of wsless.toml."
+)]
 pub struct Schema {}
 
 pub(super) fn run() -> Result<u8, Failure> {

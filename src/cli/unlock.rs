@@ -10,7 +10,9 @@ use crate::{
 
 /// Show the stage's lock, or free it by its id
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Free a lock only if its holder is dead: a lock that isn't renewed frees itself in minutes.")]
+#[command(
+    after_help = "Free a lock only if its holder is dead: a lock that isn't renewed frees itself in minutes."
+)]
 pub struct Unlock {
     /// The id of the lock to free, as the error message or `wsless unlock` shows it
     id: Option<String>,

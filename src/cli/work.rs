@@ -29,12 +29,20 @@ pub fn open(global: &Global, report: &Report) -> Result<Project, Failure> {
 /// Builds the handlers and shows cargo at work.
 pub async fn build(project: &Project, report: &Report) -> Result<(Artifacts, Duration), Failure> {
     let handlers = project.binaries().len();
-    let phase = report.phase(&format!("Building {handlers} handler{}", if handlers == 1 { "" } else { "s" }));
+    let phase = report.phase(&format!(
+        "Building {handlers} handler{}",
+        if handlers == 1 { "" } else { "s" }
+    ));
     let built = project
         .build(report.stderr_color(), &|event| match event {
             Event::CargoLine(line) => phase.line(&line),
-            Event::Waiting { lock } => phase.line(&format!("waiting for another build ({})", lock.display())),
-            Event::Started { part: Part::Builtins, .. } => phase.line("building the built-in handlers, once"),
+            Event::Waiting { lock } => {
+                phase.line(&format!("waiting for another build ({})", lock.display()))
+            }
+            Event::Started {
+                part: Part::Builtins,
+                ..
+            } => phase.line("building the built-in handlers, once"),
             _ => {}
         })
         .await;
@@ -45,7 +53,10 @@ pub async fn build(project: &Project, report: &Report) -> Result<(Artifacts, Dur
 /// The way to AWS.
 pub async fn connect(project: &Project, global: &Global) -> Result<(Aws, Scope), Failure> {
     let aws = Aws::connect(&Options {
-        region: global.region.clone().or_else(|| project.manifest.project.region.clone()),
+        region: global
+            .region
+            .clone()
+            .or_else(|| project.manifest.project.region.clone()),
         profile: global.profile.clone(),
         endpoint_url: global.endpoint_url.clone(),
     })
@@ -63,7 +74,11 @@ pub struct Prepared {
 }
 
 /// Builds and connects side by side, and makes the stack.
-pub async fn prepare(project: &Project, global: &Global, report: &Report) -> Result<Prepared, Failure> {
+pub async fn prepare(
+    project: &Project,
+    global: &Global,
+    report: &Report,
+) -> Result<Prepared, Failure> {
     let ((aws, scope), (artifacts, build)) =
         futures::future::try_join(connect(project, global), build(project, report)).await?;
     let codes = project.codes(&artifacts)?;
@@ -105,8 +120,17 @@ pub struct Task<'a> {
 }
 
 /// Refuses what would lose data, and asks about what would be deleted.
-fn approve(plan: &Plan, task: &Task<'_>, global: &Global, report: &Report) -> Result<bool, Failure> {
-    let lost: Vec<&str> = plan.changes.iter().filter_map(|change| change.data_at_risk.as_deref()).collect();
+fn approve(
+    plan: &Plan,
+    task: &Task<'_>,
+    global: &Global,
+    report: &Report,
+) -> Result<bool, Failure> {
+    let lost: Vec<&str> = plan
+        .changes
+        .iter()
+        .filter_map(|change| change.data_at_risk.as_deref())
+        .collect();
     if !lost.is_empty() && !task.allow_data_loss {
         let diagnostics = plan
             .changes
@@ -116,7 +140,11 @@ fn approve(plan: &Plan, task: &Task<'_>, global: &Global, report: &Report) -> Re
                 Some(
                     Diagnostic::error(
                         "engine::data-loss",
-                        format!("{} {} would lose {lost}", change.action.as_str(), change.address),
+                        format!(
+                            "{} {} would lose {lost}",
+                            change.action.as_str(),
+                            change.address
+                        ),
                     )
                     .help("pass `--allow-data-loss` if they may go"),
                 )
@@ -165,12 +193,12 @@ pub async fn carry_out(
     }
     let began = Instant::now();
     let progress = report.progress(&look.plan);
-    let observer = |event| progress.event(&event);
-    let engine = Engine {
-        observer: &observer,
-        ..*engine
-    };
     let outcomes = {
+        let observer = |event| progress.event(&event);
+        let engine = Engine {
+            observer: &observer,
+            ..*engine
+        };
         let run = std::pin::pin!(engine.run(lock, &look, &task.about));
         interruptible(run, engine.stop, report).await
     };
@@ -225,5 +253,8 @@ pub fn endpoint(
 
 /// What to try next.
 fn next(endpoint: Option<&str>) -> Vec<String> {
-    endpoint.map(|endpoint| format!("npx wscat -c {endpoint}")).into_iter().collect()
+    endpoint
+        .map(|endpoint| format!("npx wscat -c {endpoint}"))
+        .into_iter()
+        .collect()
 }

@@ -36,6 +36,9 @@ const NAME_RULE: &str =
 /// The name of a stage, in `[stages]` and on the command line.
 pub(super) const STAGE_NAME: Text = Text::new("a stage's name", NAME, 20, NAME_RULE);
 
+/// The project's name, in `[project]` and from `wsless init`.
+pub(super) const PROJECT_NAME: Text = Text::new("a project's name", NAME, 24, NAME_RULE);
+
 /// The whole file.
 pub(super) const MANIFEST: &[Key] = &[
     Key::new(
@@ -87,7 +90,7 @@ const PROJECT: &[Key] = &[
     Key::new(
         "name",
         "The project's name; every AWS resource's name begins with it.",
-        Kind::Text(Text::new("a project's name", NAME, 24, NAME_RULE)),
+        Kind::Text(PROJECT_NAME),
         Required,
         "\"chat\"",
     ),

@@ -11,20 +11,30 @@ impl Draft<'_> {
     /// Write the function's own log; the group is made beforehand, so that it isn't made again after a destroy.
     pub(super) fn may_log(&self, thing: &str) -> Statement {
         let group = format!("log-group:/aws/lambda/{}:*", self.scope.name(thing));
-        allow(&["logs:CreateLogStream", "logs:PutLogEvents"], [self.scope.arn("logs", &group)])
+        allow(
+            &["logs:CreateLogStream", "logs:PutLogEvents"],
+            [self.scope.arn("logs", &group)],
+        )
     }
 
     /// Read a queue: what Lambda checks of the function's role when an event source mapping is made [LDG with-sqs].
     pub(super) fn may_consume(&self, thing: &str, order: Order) -> Statement {
         allow(
-            &["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+            &[
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+            ],
             [self.queue_arn(thing, order)],
         )
     }
 
     /// Send replies.
     pub(super) fn may_reply(&self) -> Statement {
-        allow(&["sqs:SendMessage"], [self.queue_arn(RESULTS, self.results_order())])
+        allow(
+            &["sqs:SendMessage"],
+            [self.queue_arn(RESULTS, self.results_order())],
+        )
     }
 
     /// Do these things with the registry table's items; queries go to its index too.
@@ -42,7 +52,9 @@ impl Draft<'_> {
     /// Post to the stage's connections, and nothing else of @connections.
     pub(super) fn may_push(&self) -> Statement {
         let path = format!("/{}/POST/@connections/*", self.scope.stage);
-        let resource = Text::from(self.scope.arn("execute-api", "")).then(Self::api_id()).then(path);
+        let resource = Text::from(self.scope.arn("execute-api", ""))
+            .then(Self::api_id())
+            .then(path);
         Statement {
             actions: vec!["execute-api:ManageConnections".to_owned()],
             resources: vec![resource],
@@ -68,13 +80,22 @@ impl Draft<'_> {
 
     /// The environment variable that names the registry table.
     pub(super) fn table_name(&self) -> Option<String> {
-        self.manifest.connections.registry.then(|| self.scope.name(CONNECTIONS))
+        self.manifest
+            .connections
+            .registry
+            .then(|| self.scope.name(CONNECTIONS))
     }
 }
 
-fn allow<A: AsRef<str>, R: Into<Text>>(actions: &[A], resources: impl IntoIterator<Item = R>) -> Statement {
+fn allow<A: AsRef<str>, R: Into<Text>>(
+    actions: &[A],
+    resources: impl IntoIterator<Item = R>,
+) -> Statement {
     Statement {
-        actions: actions.iter().map(|action| action.as_ref().to_owned()).collect(),
+        actions: actions
+            .iter()
+            .map(|action| action.as_ref().to_owned())
+            .collect(),
         resources: resources.into_iter().map(Into::into).collect(),
     }
 }

@@ -31,13 +31,23 @@ impl Draft<'_> {
         let queues: Vec<(String, Order)> = self
             .queued_handlers()
             .into_iter()
-            .map(|name| (name.as_str().to_owned(), self.manifest.handlers[name].queue.order))
+            .map(|name| {
+                (
+                    name.as_str().to_owned(),
+                    self.manifest.handlers[name].queue.order,
+                )
+            })
             .chain([(RESULTS.to_owned(), self.results_order())])
             .collect();
         for (thing, order) in &queues {
             watches.extend(self.queue_watches(thing, *order));
         }
-        let functions = self.manifest.handlers.keys().map(|name| name.as_str()).chain([builtin::PUSH]);
+        let functions = self
+            .manifest
+            .handlers
+            .keys()
+            .map(|name| name.as_str())
+            .chain([builtin::PUSH]);
         for thing in functions {
             watches.extend(self.function_watches(thing));
         }
@@ -49,13 +59,20 @@ impl Draft<'_> {
     }
 
     fn queue_watches(&self, thing: &str, order: Order) -> [Watch; 2] {
-        let dimension = |queue: String| BTreeMap::from([("QueueName".to_owned(), Text::from(queue))]);
-        let what = if thing == RESULTS { "replies".to_owned() } else { format!("messages of {thing}") };
+        let dimension =
+            |queue: String| BTreeMap::from([("QueueName".to_owned(), Text::from(queue))]);
+        let what = if thing == RESULTS {
+            "replies".to_owned()
+        } else {
+            format!("messages of {thing}")
+        };
         [
             Watch {
                 name: AlarmName::DeadLetters,
                 of: Some(thing.to_owned()),
-                description: format!("Some {what} failed every time and are in the dead-letter queue"),
+                description: format!(
+                    "Some {what} failed every time and are in the dead-letter queue"
+                ),
                 namespace: "AWS/SQS",
                 // Not NumberOfMessagesSent, which doesn't count what SQS itself moves there [SQSG].
                 metric: "ApproximateNumberOfMessagesVisible",
@@ -160,16 +177,26 @@ impl Draft<'_> {
                 1.0,
                 60,
             ),
-            watch(AlarmName::IntegrationErrors, "IntegrationError", "Integrations answer with errors", 5.0, 300),
+            watch(
+                AlarmName::IntegrationErrors,
+                "IntegrationError",
+                "Integrations answer with errors",
+                5.0,
+                300,
+            ),
         ]
     }
 
     fn function_dimension(&self, thing: &str) -> BTreeMap<String, Text> {
-        BTreeMap::from([("FunctionName".to_owned(), Text::from(self.scope.name(thing)))])
+        BTreeMap::from([(
+            "FunctionName".to_owned(),
+            Text::from(self.scope.name(thing)),
+        )])
     }
 
     fn alarm(&mut self, watch: Watch) {
-        let (mut threshold, mut period_s, mut periods) = (watch.threshold, watch.period_s, watch.periods);
+        let (mut threshold, mut period_s, mut periods) =
+            (watch.threshold, watch.period_s, watch.periods);
         match self.manifest.alarms.tuning.get(&watch.name) {
             Some(AlarmTuning::Off) => return,
             Some(AlarmTuning::Tuned {
@@ -178,7 +205,9 @@ impl Draft<'_> {
                 periods: tuned_periods,
             }) => {
                 threshold = tuned_threshold.unwrap_or(threshold);
-                period_s = period.and_then(|period| u32::try_from(period.as_secs()).ok()).unwrap_or(period_s);
+                period_s = period
+                    .and_then(|period| u32::try_from(period.as_secs()).ok())
+                    .unwrap_or(period_s);
                 periods = tuned_periods.unwrap_or(periods);
             }
             None => {}

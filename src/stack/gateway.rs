@@ -11,12 +11,11 @@ use crate::{
     manifest::{Order, Via},
     resource::{
         account_logging::AccountLogging,
-        alias::LIVE,
         api::Api,
         authorizer::Authorizer,
         deployment::Deployment,
         function_policy::FunctionPolicy,
-        integration::Integration,
+        integration::{Integration, function_uri, queue_uri},
         integration_response::IntegrationResponse,
         log_group::{ACCESS, LogGroup, access_group},
         role::Role,
@@ -34,7 +33,13 @@ const DEFAULT: &str = "$default";
 const ROUTES_PER_POLICY: usize = 40;
 
 /// The kinds of which a deployment is a snapshot.
-const SNAPSHOT: [&str; 5] = ["authorizer", "integration", "integration-response", "route", "route-response"];
+const SNAPSHOT: [&str; 5] = [
+    "authorizer",
+    "integration",
+    "integration-response",
+    "route",
+    "route-response",
+];
 
 /// A route as API Gateway has it.
 struct Target {
@@ -95,7 +100,10 @@ impl Draft<'_> {
                 },
             })
             .collect();
-        for (key, function) in [(CONNECT_ROUTE, builtin::CONNECT), (DISCONNECT_ROUTE, builtin::DISCONNECT)] {
+        for (key, function) in [
+            (CONNECT_ROUTE, builtin::CONNECT),
+            (DISCONNECT_ROUTE, builtin::DISCONNECT),
+        ] {
             if !targets.iter().any(|target| target.key == key) {
                 targets.push(own(key, function));
             }
@@ -105,9 +113,12 @@ impl Draft<'_> {
     }
 
     fn integrations(&mut self, targets: &[Target]) {
-        let functions: BTreeSet<&String> = targets.iter().filter_map(|target| target.function.as_ref()).collect();
+        let functions: BTreeSet<&String> = targets
+            .iter()
+            .filter_map(|target| target.function.as_ref())
+            .collect();
         for thing in functions {
-            let uri = self.invocation_uri(thing);
+            let uri = function_uri(self.scope, thing);
             let integration = Integration {
                 api_id: Self::api_id(),
                 integration_type: "AWS_PROXY".to_owned(),
@@ -122,8 +133,9 @@ impl Draft<'_> {
             };
             let name = format!("function:{thing}");
             let address = self.builder.add("integration", &name, &integration);
-            let answers =
-                targets.iter().any(|target| target.answers && target.function.as_deref() == Some(thing));
+            let answers = targets
+                .iter()
+                .any(|target| target.answers && target.function.as_deref() == Some(thing));
             if answers {
                 let response = IntegrationResponse {
                     api_id: Self::api_id(),
@@ -141,7 +153,12 @@ impl Draft<'_> {
         let queued: Vec<(String, Order)> = self
             .queued_handlers()
             .into_iter()
-            .map(|name| (name.as_str().to_owned(), self.manifest.handlers[name].queue.order))
+            .map(|name| {
+                (
+                    name.as_str().to_owned(),
+                    self.manifest.handlers[name].queue.order,
+                )
+            })
             .collect();
         if queued.is_empty() {
             return;
@@ -155,14 +172,7 @@ impl Draft<'_> {
         };
         let role = self.builder.add("role", GATEWAY, &role);
         for (thing, order) in queued {
-            let identity = &self.scope.identity;
-            let uri = format!(
-                "arn:{}:apigateway:{}:sqs:path/{}/{}",
-                identity.partition,
-                identity.region,
-                identity.account,
-                self.queue_name(&thing, order)
-            );
+            let uri = queue_uri(self.scope, &self.queue_name(&thing, order));
             let template = sqs_template(order, self.manifest.api.authorizer.is_some());
             let integration = Integration {
                 api_id: Self::api_id(),
@@ -197,10 +207,13 @@ impl Draft<'_> {
         let properties = Authorizer {
             api_id: Self::api_id(),
             name: self.scope.name(thing),
-            uri: self.invocation_uri(thing),
+            uri: function_uri(self.scope, thing),
             identity_sources: authorizer.identity_sources.clone(),
         };
-        Some((self.builder.add("authorizer", thing, &properties), thing.to_owned()))
+        Some((
+            self.builder.add("authorizer", thing, &properties),
+            thing.to_owned(),
+        ))
     }
 
     fn route(&mut self, target: &Target, authorizer: Option<&(Address, String)>) {
@@ -210,7 +223,12 @@ impl Draft<'_> {
             api_id: Self::api_id(),
             key: target.key.clone(),
             target: Text::from("integrations/").then(Text::reference(&target.integration, "id")),
-            authorization: if authorizer.is_some() { "CUSTOM" } else { "NONE" }.to_owned(),
+            authorization: if authorizer.is_some() {
+                "CUSTOM"
+            } else {
+                "NONE"
+            }
+            .to_owned(),
             authorizer_id: authorizer.map(|(address, _)| Text::reference(address, "id")),
             // Sending a result back takes this and a route response [DG websocket-api-route-response].
             response_selection: target.answers.then(|| DEFAULT.to_owned()),
@@ -237,14 +255,22 @@ impl Draft<'_> {
         for target in targets {
             if let Some(function) = &target.function {
                 let route = format!("/{}/{}", self.scope.stage, target.key);
-                sources.entry(function).or_default().push(api.clone().then(route));
+                sources
+                    .entry(function)
+                    .or_default()
+                    .push(api.clone().then(route));
             }
         }
-        for source_arns in sources.values_mut().filter(|routes| routes.len() > ROUTES_PER_POLICY) {
+        for source_arns in sources
+            .values_mut()
+            .filter(|routes| routes.len() > ROUTES_PER_POLICY)
+        {
             *source_arns = vec![api.clone().then(format!("/{}/*", self.scope.stage))];
         }
         if let Some((address, function)) = authorizer {
-            let source = api.then("/authorizers/").then(Text::reference(address, "id"));
+            let source = api
+                .then("/authorizers/")
+                .then(Text::reference(address, "id"));
             sources.entry(function).or_default().push(source);
         }
         sources
@@ -254,7 +280,12 @@ impl Draft<'_> {
                     function_name: self.scope.name(thing),
                     source_arns,
                 };
-                self.builder.add_after("function-policy", thing, &policy, [Address::new("alias", thing)])
+                self.builder.add_after(
+                    "function-policy",
+                    thing,
+                    &policy,
+                    [Address::new("alias", thing)],
+                )
             })
             .collect()
     }
@@ -271,13 +302,18 @@ impl Draft<'_> {
             }
         }
         hash.update(&self.manifest.api.route_selection);
-        let configuration: String =
-            hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let configuration: String = hash
+            .finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let deployment = Deployment {
             api_id: Self::api_id(),
             configuration,
         };
-        self.builder.add_after("deployment", "current", &deployment, parts)
+        self.builder
+            .add_after("deployment", "current", &deployment, parts)
     }
 
     /// The stage goes live last: when everything that it leads to is there.
@@ -300,10 +336,11 @@ impl Draft<'_> {
             api_id: Self::api_id(),
             name: self.scope.stage.clone(),
             deployment_id: Text::reference(deployment, "id"),
-            throttle: self.manifest.api.throttle.map(|throttle| Throttle {
-                rate: throttle.rate,
-                burst: throttle.burst,
-            }),
+            throttle: self
+                .manifest
+                .api
+                .throttle
+                .and_then(|throttle| Throttle::unless_account(throttle.rate, throttle.burst)),
             access_log,
             tags: self.tags.clone(),
         };
@@ -323,29 +360,12 @@ impl Draft<'_> {
             tags: self.tags.clone(),
         };
         self.builder.add("log-group", ACCESS, &group);
-        let identity = &self.scope.identity;
-        let role = AccountLogging {
-            role_arn: format!(
-                "arn:{}:iam::{}:role/wsless/wsless-api-gateway-logs",
-                identity.partition, identity.account
-            ),
-        };
+        let role = AccountLogging::new(self.scope);
         self.builder.add("account-logging", "api-gateway", &role);
         Some(AccessLog {
             destination_arn: self.scope.arn("logs", &format!("log-group:{name}")),
             format: access_log_format(),
         })
-    }
-
-    /// Where API Gateway calls a function's alias.
-    fn invocation_uri(&self, thing: &str) -> String {
-        let identity = &self.scope.identity;
-        format!(
-            "arn:{}:apigateway:{}:lambda:path/2015-03-31/functions/{}:{LIVE}/invocations",
-            identity.partition,
-            identity.region,
-            self.scope.function_arn(thing)
-        )
     }
 }
 
@@ -367,8 +387,10 @@ fn access_log_format() -> String {
         "authorizer.error",
         "identity.sourceIp",
     ];
-    let pairs: Vec<String> =
-        FIELDS.iter().map(|field| format!("\"{field}\":\"$context.{field}\"")).collect();
+    let pairs: Vec<String> = FIELDS
+        .iter()
+        .map(|field| format!("\"{field}\":\"$context.{field}\""))
+        .collect();
     format!("{{{}}}", pairs.join(","))
 }
 

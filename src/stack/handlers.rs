@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Draft, Error, RESULTS, builtin};
+use super::{CONNECT_ROUTE, DISCONNECT_ROUTE, Draft, Error, RESULTS, builtin};
 use crate::{
     engine::{address::Address, properties::Text},
-    manifest::{Handler, HandlerName, Order, Queue},
+    manifest::{Handler, HandlerName, Order, Queue, Via},
     resource::{
         alias::Alias,
         event_source_mapping::EventSourceMapping,
@@ -22,6 +22,15 @@ pub(super) const ROOM_INDEX: &str = "by-room";
 
 /// Dead letters are kept as long as SQS can: 14 days.
 const DEAD_LETTER_RETENTION_S: u32 = 1_209_600;
+
+/// What the handlers' library does with the registry; the first only where connections come and go.
+const EVERY_REGISTRY_ACTION: [&str; 5] = [
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+];
 
 /// What a function is made of, beyond its name.
 struct Spec {
@@ -80,28 +89,37 @@ impl Draft<'_> {
             .collect();
         if !self.is_authorizer(name) {
             policy.push(self.may_reply());
-            policy.extend(self.may_use_registry(&[
-                "dynamodb:DeleteItem",
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-                "dynamodb:Query",
-                "dynamodb:UpdateItem",
-            ]));
+            policy.extend(self.may_use_registry(if self.is_lifecycle(name) {
+                &EVERY_REGISTRY_ACTION
+            } else {
+                &EVERY_REGISTRY_ACTION[1..]
+            }));
             environment.extend(self.reply_environment());
+            if self
+                .routed(name, Via::Direct)
+                .any(|key| key.as_str() == CONNECT_ROUTE)
+            {
+                environment.extend(self.origins_environment());
+            }
         }
         if self.is_queued(name) {
             policy.push(self.may_consume(thing, handler.queue.order));
         }
         policy.extend(self.user_policy(name));
         let spec = Spec {
-            description: format!("Handler {thing} of {} ({})", self.scope.project, self.scope.stage),
+            description: format!(
+                "Handler {thing} of {} ({})",
+                self.scope.project, self.scope.stage
+            ),
             memory_mib: handler.memory_mib,
             timeout: handler.timeout,
             reserved_concurrency: handler.reserved_concurrency,
             environment,
             policy,
         };
-        let queue = self.is_queued(name).then(|| self.queue(thing, &handler.queue));
+        let queue = self
+            .is_queued(name)
+            .then(|| self.queue(thing, &handler.queue));
         self.function(thing, spec, queue.clone())?;
         if queue.is_some() {
             self.event_source_mapping(thing, thing, &handler.queue);
@@ -117,21 +135,25 @@ impl Draft<'_> {
         let mut timeout = Duration::from_secs(10);
         match name {
             builtin::CONNECT => {
-                policy.extend(self.may_use_registry(&["dynamodb:PutItem"]));
-                if let Some(origins) = &self.manifest.api.allowed_origins {
-                    let origins = serde_json::Value::from(origins.clone()).to_string();
-                    environment.insert("WSLESS_ALLOWED_ORIGINS".to_owned(), origins.into());
-                }
+                // A refused connection's entry is taken back.
+                policy.extend(self.may_use_registry(&[
+                    "dynamodb:BatchWriteItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                ]));
+                environment.extend(self.origins_environment());
             }
             builtin::DISCONNECT => {
-                policy.extend(self.may_use_registry(&["dynamodb:BatchWriteItem", "dynamodb:Query"]));
+                policy
+                    .extend(self.may_use_registry(&["dynamodb:BatchWriteItem", "dynamodb:Query"]));
             }
             _ => {
                 timeout = push_timeout();
                 policy.push(self.may_consume(RESULTS, self.results_order()));
                 policy.push(self.may_reply());
                 policy.push(self.may_push());
-                policy.extend(self.may_use_registry(&["dynamodb:BatchWriteItem", "dynamodb:Query"]));
+                policy
+                    .extend(self.may_use_registry(&["dynamodb:BatchWriteItem", "dynamodb:Query"]));
                 environment.extend(self.reply_environment());
                 let callback = Text::reference(&Self::api_address(), "callback_url")
                     .then(format!("/{}", self.scope.stage));
@@ -139,7 +161,10 @@ impl Draft<'_> {
             }
         }
         let spec = Spec {
-            description: format!("Built-in handler {name} of {} ({})", self.scope.project, self.scope.stage),
+            description: format!(
+                "Built-in handler {name} of {} ({})",
+                self.scope.project, self.scope.stage
+            ),
             memory_mib: 256,
             timeout,
             reserved_concurrency: None,
@@ -170,6 +195,19 @@ impl Draft<'_> {
         environment
     }
 
+    /// Which origins may connect, for whatever answers `$connect`.
+    fn origins_environment(&self) -> Option<(String, Text)> {
+        let origins = self.manifest.api.allowed_origins.clone()?;
+        let origins = serde_json::Value::from(origins).to_string();
+        Some(("WSLESS_ALLOWED_ORIGINS".to_owned(), origins.into()))
+    }
+
+    /// Whether the handler answers `$connect` or `$disconnect`, and so keeps the registry.
+    fn is_lifecycle(&self, handler: &HandlerName) -> bool {
+        self.routed(handler, Via::Direct)
+            .any(|key| [CONNECT_ROUTE, DISCONNECT_ROUTE].contains(&key.as_str()))
+    }
+
     fn registry_environment(&self) -> BTreeMap<String, Text> {
         self.table_name()
             .map(|table| ("WSLESS_CONNECTIONS_TABLE".to_owned(), table.into()))
@@ -179,7 +217,10 @@ impl Draft<'_> {
 
     /// A function with its role, log group and alias.
     fn function(&mut self, thing: &str, spec: Spec, queue: Option<Address>) -> Result<(), Error> {
-        let code = self.codes.get(thing).ok_or_else(|| Error::NoCode(thing.to_owned()))?;
+        let code = self
+            .codes
+            .get(thing)
+            .ok_or_else(|| Error::NoCode(thing.to_owned()))?;
         let name = self.scope.name(thing);
         let role = Role {
             name: name.clone(),
@@ -196,7 +237,10 @@ impl Draft<'_> {
         };
         let log_group = self.builder.add("log-group", thing, &log_group);
         let mut environment = spec.environment;
-        environment.insert("WSLESS_PROJECT".to_owned(), self.scope.project.as_str().into());
+        environment.insert(
+            "WSLESS_PROJECT".to_owned(),
+            self.scope.project.as_str().into(),
+        );
         environment.insert("WSLESS_STAGE".to_owned(), self.scope.stage.as_str().into());
         let function = Function {
             name: name.clone(),
@@ -270,7 +314,8 @@ impl Draft<'_> {
             tags: self.tags.clone(),
         };
         let queue = Address::new("queue", source);
-        self.builder.add_after("event-source-mapping", thing, &mapping, [queue]);
+        self.builder
+            .add_after("event-source-mapping", thing, &mapping, [queue]);
     }
 }
 

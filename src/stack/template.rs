@@ -29,8 +29,14 @@ pub fn sqs_template(order: Order, has_authorizer: bool) -> String {
     }
     if has_authorizer {
         // SQS refuses the whole message for an attribute that is empty [LS sqs].
-        let principal = attribute(ATTRIBUTES.len() + 1, "principalId", "authorizer.principalId");
-        template.push_str("#if($context.authorizer.principalId && $context.authorizer.principalId != \"\")");
+        let principal = attribute(
+            ATTRIBUTES.len() + 1,
+            "principalId",
+            "authorizer.principalId",
+        );
+        template.push_str(
+            "#if($context.authorizer.principalId && $context.authorizer.principalId != \"\")",
+        );
         template.push_str(&principal);
         template.push_str("#end");
     }
@@ -54,8 +60,14 @@ mod tests {
     use super::*;
 
     /// What API Gateway does with the template, as far as it uses the language, and what SQS reads out of the form.
-    fn send(template: &str, body: &str, context: &BTreeMap<&str, String>) -> BTreeMap<String, String> {
-        let principal = context.get("authorizer.principalId").is_some_and(|principal| !principal.is_empty());
+    fn send(
+        template: &str,
+        body: &str,
+        context: &BTreeMap<&str, String>,
+    ) -> BTreeMap<String, String> {
+        let principal = context
+            .get("authorizer.principalId")
+            .is_some_and(|principal| !principal.is_empty());
         let text = match template.split_once("#if(") {
             Some((head, rest)) => {
                 let (_, inner) = rest.split_once(')').expect("a condition");
@@ -67,10 +79,15 @@ mod tests {
         text.split('&')
             .map(|pair| {
                 let (name, value) = pair.split_once('=').expect("a pair");
-                let sent = match value.strip_prefix("$util.urlEncode($").and_then(|rest| rest.strip_suffix(')')) {
+                let sent = match value
+                    .strip_prefix("$util.urlEncode($")
+                    .and_then(|rest| rest.strip_suffix(')'))
+                {
                     Some("input.body") => utf8_percent_encode(body, NON_ALPHANUMERIC).to_string(),
                     Some(variable) => {
-                        let value = &context[variable.strip_prefix("context.").expect("a context variable")];
+                        let value = &context[variable
+                            .strip_prefix("context.")
+                            .expect("a context variable")];
                         utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()
                     }
                     None => {
@@ -78,7 +95,10 @@ mod tests {
                         value.to_owned()
                     }
                 };
-                let read = percent_decode_str(&sent.replace('+', " ")).decode_utf8().expect("text").into_owned();
+                let read = percent_decode_str(&sent.replace('+', " "))
+                    .decode_utf8()
+                    .expect("text")
+                    .into_owned();
                 (name.to_owned(), read)
             })
             .collect()
@@ -112,8 +132,15 @@ mod tests {
 
     #[test]
     fn the_characters_that_break_naive_templates_arrive() {
-        let body = format!("& + % = # \" ' \\ \n \u{1f600} %41 {}", "x".repeat(128 * 1024 - 64));
-        let sent = send(&sqs_template(Order::None, false), &body, &context("gbgBnI-Y3QAYKEhwpA=="));
+        let body = format!(
+            "& + % = # \" ' \\ \n \u{1f600} %41 {}",
+            "x".repeat(128 * 1024 - 64)
+        );
+        let sent = send(
+            &sqs_template(Order::None, false),
+            &body,
+            &context("gbgBnI-Y3QAYKEhwpA=="),
+        );
         assert_eq!(sent["MessageBody"], body);
     }
 
