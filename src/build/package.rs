@@ -108,8 +108,8 @@ fn package_now(
     let size = std::fs::metadata(executable)
         .map_err(|source| Error::io("read", executable, source))?
         .len();
-    if size >= MOST_UNZIPPED {
-        return refused(vec![Fault::Unzipped(size)]);
+    if let Some(fault) = size_fault(size) {
+        return refused(vec![fault]);
     }
     let bytes =
         std::fs::read(executable).map_err(|source| Error::io("read", executable, source))?;
@@ -203,6 +203,10 @@ fn zip_path(folder: &Path, name: &str) -> Result<PathBuf, Error> {
 
 fn stamp_path(zip_path: &Path) -> PathBuf {
     zip_path.with_file_name(".bootstrap.stamp")
+}
+
+fn size_fault(bytes: u64) -> Option<Fault> {
+    (bytes >= MOST_UNZIPPED).then_some(Fault::Unzipped(bytes))
 }
 
 fn zip_fault(zip_bytes: u64) -> Option<Fault> {

@@ -14,7 +14,9 @@ use super::{Error, files};
 
 static SOURCE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/handlers/src");
 
-/// The lock file for the crate on its own, outside this workspace.
+/// What is added to Cargo.toml where the crate is built by itself: it's the root of its own workspace then.
+const ADDITION: &str = "standalone.toml";
+/// The lock file where the crate is built by itself.
 const LOCK: &str = "standalone.lock";
 
 /// A crate's files: their paths below its folder, and their bytes.
@@ -29,6 +31,7 @@ impl Sources {
                 "Cargo.toml",
                 &include_bytes!("../../handlers/Cargo.toml")[..],
             ),
+            (ADDITION, include_bytes!("../../handlers/standalone.toml")),
             (LOCK, include_bytes!("../../handlers/standalone.lock")),
             ("README.md", include_bytes!("../../handlers/README.md")),
         ]);
@@ -56,10 +59,19 @@ impl Sources {
         }
     }
 
+    /// The same crate as somebody's dependency. It must not be a workspace's root: cargo allows none inside another.
+    fn library(mut self) -> Self {
+        self.0.remove(Path::new(ADDITION));
+        self.0.remove(Path::new(LOCK));
+        self
+    }
+
     /// The same crate as the root of a workspace of its own, with its lock file in use if it has one.
     pub(super) fn standalone(mut self) -> Self {
+        let addition = self.0.remove(Path::new(ADDITION));
         if let Some(manifest) = self.0.get_mut(Path::new("Cargo.toml")) {
-            manifest.extend_from_slice(b"\n[workspace]\n");
+            manifest.push(b'\n');
+            manifest.extend_from_slice(addition.as_deref().unwrap_or(b"[workspace]\n"));
         }
         if let Some(lock) = self.0.remove(Path::new(LOCK)) {
             self.0.insert("Cargo.lock".into(), lock);
@@ -174,7 +186,8 @@ pub(super) fn write(project_dir: &Path, sources: &Sources) -> Result<bool, Error
     if !ignore.exists() {
         files::write_atomically(&ignore, b"*\n").map_err(failed(&ignore))?;
     }
-    sources.write_to(&folder).map_err(failed(&folder))
+    let library = sources.clone().library();
+    library.write_to(&folder).map_err(failed(&folder))
 }
 
 #[cfg(test)]

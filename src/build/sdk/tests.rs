@@ -4,6 +4,7 @@ fn sources() -> Sources {
     Sources::from_files([
         ("Cargo.toml", &b"[package]\n"[..]),
         ("standalone.lock", b"version = 4\n"),
+        ("standalone.toml", b"[workspace]\n[profile.release]\n"),
         ("src/lib.rs", b"mod a;\n"),
         ("src/bin/push.rs", b"fn main() {}\n"),
     ])
@@ -31,12 +32,11 @@ fn tree(folder: &Path) -> Vec<String> {
     files
 }
 
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 4] = [
     ".gitignore",
     "sdk/Cargo.toml",
     "sdk/src/bin/push.rs",
     "sdk/src/lib.rs",
-    "sdk/standalone.lock",
 ];
 
 #[test]
@@ -151,9 +151,15 @@ fn every_byte_and_every_name_counts_in_the_hash() {
 fn standing_alone_the_crate_is_a_workspace_with_its_own_lock() {
     let alone = sources().standalone();
     assert!(alone.has("Cargo.lock"));
-    assert!(!alone.has(LOCK));
+    assert!(!alone.has(LOCK) && !alone.has(ADDITION));
     let manifest = &alone.0[Path::new("Cargo.toml")];
-    assert!(manifest.ends_with(b"\n[workspace]\n"));
+    assert_eq!(manifest, b"[package]\n\n[workspace]\n[profile.release]\n");
+    let bare = Sources::from_files([("Cargo.toml", &b"[package]\n"[..])]).standalone();
+    assert_eq!(
+        bare.0[Path::new("Cargo.toml")],
+        b"[package]\n\n[workspace]\n"
+    );
+    assert!(!bare.has("Cargo.lock"));
 }
 
 #[test]
@@ -167,6 +173,7 @@ fn the_carried_crate_needs_nothing_of_this_workspace() {
         manifest["package"]["name"].as_str(),
         Some("wsless-handlers")
     );
+    assert!(manifest.contains_key("workspace"));
     assert!(
         !text.contains("workspace = true") && !text.contains("path = \"../"),
         "{text}"
