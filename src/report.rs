@@ -338,6 +338,9 @@ impl Report {
 
     /// The columns of a bar now: the terminal may have been resized.
     fn bar_width(&self) -> usize {
+        if self.0.mode != Mode::Terminal {
+            return 2 * NO_TERMINAL_WIDTH;
+        }
         let columns = Term::stderr().size().1;
         // A full last column would wrap on some terminals.
         usize::from(columns).saturating_sub(1).max(30)

@@ -1,11 +1,11 @@
 //! What a run came to: what was done, what failed and why, what remains, and what to do next.
 
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     diagnostic,
     plan::sign,
-    text::{self, ADDED, FAINT, LINK, LOUD, STRONG, inline, paint},
+    text::{self, ADDED, FAINT, LINK, LOUD, STRONG, inline, line, paint},
 };
 use crate::engine::{
     address::Address,
@@ -232,9 +232,4 @@ fn slowest(applied: &Applied) -> String {
         })
         .collect();
     named.join(", ")
-}
-
-fn line(shown: &mut String, text: &str) {
-    // Writing to a string doesn't fail.
-    let _ = writeln!(shown, "{text}");
 }
