@@ -6,6 +6,8 @@ use super::text::inline;
 
 /// Characters shown on each side of a difference at least.
 const AROUND: usize = 20;
+/// A difference is widened to whole words of at most this many characters on each side.
+const WORD: usize = 16;
 /// Removed, and added, items shown of a list or lines of a text.
 const ITEMS: usize = 6;
 
@@ -129,6 +131,17 @@ fn excerpts(old: &str, new: &str, columns: usize, whole: bool) -> (Excerpt, Exce
         old[same_before..].iter().rev(),
         new[same_before..].iter().rev(),
     );
+    let whole_word = |same: &[char], from_end: bool| {
+        let inside = |c: &&char| c.is_alphanumeric();
+        let part = if from_end {
+            same.iter().rev().take_while(inside).count()
+        } else {
+            same.iter().take_while(inside).count()
+        };
+        if part <= WORD { part } else { 0 }
+    };
+    let same_before = same_before - whole_word(&old[..same_before], true);
+    let same_after = same_after - whole_word(&old[old.len() - same_after..], false);
     let differs = old.len().max(new.len()) - same_before - same_after;
     let around = (columns.saturating_sub(differs) / 2).max(AROUND);
     let excerpt = |text: &[char]| {

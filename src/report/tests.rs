@@ -208,8 +208,8 @@ fn a_plan_shows_what_differs_and_no_secret() {
         role: "arn:aws:iam::1:role/r" -> (known after apply)
     ~ integration/echo
         template:
-          - …ode($input.body)&MessageAttribute.1.Name=request&MessageAttribute.1.Value.DataType=String&…
-          + …ode($input.body)&MessageAttribute.1.Name=route&MessageAttribute.1.Value.DataType=String&…
+          - …ode($input.body)&MessageAttribute.1.Name=request&MessageAttribute.1.Value.DataType=String…
+          + …ode($input.body)&MessageAttribute.1.Name=route&MessageAttribute.1.Value.DataType=String…
     ~ role/push
         policy[0].actions:
           - "dynamodb:DeleteItem"
@@ -468,7 +468,8 @@ fn a_failed_run_says_what_failed_why_and_what_remains() {
     Not begun, since the run was stopped:
       - queue/old
 
-    deploy failed after 41.2s: 1 created; 1 failed, 3 not begun
+    deploy failed after 41.2s: 1 failed, 3 not begun
+      done until then: 1 created
       run `wsless deploy` again: it goes on from what is there
     "#);
 }
