@@ -12,7 +12,7 @@ use std::{
 };
 
 use anstream::{AutoStream, adapter::strip_str};
-use dialoguer::{console::Term, theme::SimpleTheme};
+use dialoguer::console::Term;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ pub mod json;
 mod phase;
 mod plan;
 mod progress;
+mod prompt;
 mod summary;
 mod table;
 pub mod text;
@@ -262,7 +263,7 @@ impl Report {
         self.print_err(&format!("{}\n", text::sanitize(words)));
     }
 
-    /// Asks; no is what a mere Enter means.
+    /// Asks; no is what a mere Enter, Escape and Ctrl-C mean.
     ///
     /// Standard input and error must be terminals, and machines are never asked.
     pub fn confirm(&self, question: &str) -> Confirm {
@@ -270,18 +271,12 @@ impl Report {
         if self.is_json() || !asked {
             return Confirm::NoTerminal;
         }
-        let prompt = dialoguer::Confirm::with_theme(&SimpleTheme)
-            .with_prompt(text::inline(question))
-            .default(false)
-            .wait_for_newline(true);
+        let question = text::inline(question);
         let answer = self
             .0
             .bars
-            .suspend(|| prompt.interact_on_opt(&Term::stderr()));
-        match answer {
-            Ok(Some(true)) => Confirm::Yes,
-            Ok(Some(false) | None) | Err(_) => Confirm::No,
-        }
+            .suspend(|| prompt::ask(&Term::stderr(), &question));
+        answer.unwrap_or(Confirm::No)
     }
 
     /// A line for machines; nothing for people.
@@ -338,6 +333,9 @@ impl Report {
 
     /// The columns of a bar now: the terminal may have been resized.
     fn bar_width(&self) -> usize {
+        if self.0.mode != Mode::Terminal {
+            return 2 * NO_TERMINAL_WIDTH;
+        }
         let columns = Term::stderr().size().1;
         // A full last column would wrap on some terminals.
         usize::from(columns).saturating_sub(1).max(30)

@@ -3,47 +3,84 @@
 use std::{ops::Range, sync::Arc};
 
 use annotate_snippets::{
-    Annotation, AnnotationKind, Group, Level, Message, Renderer, Snippet,
-    renderer::DEFAULT_TERM_WIDTH,
+    Annotation, AnnotationKind, Level, Renderer, Snippet, renderer::DEFAULT_TERM_WIDTH,
 };
+use anstyle::AnsiColor;
 
-use super::text;
+use super::text::{self, STRONG};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile, Span};
 
-/// Lines longer than this many characters are shown only around what is pointed at.
-const LONG_LINE: usize = 300;
-/// What of a long line is shown on each side, in characters.
-const AROUND: usize = 60;
+/// Columns that a text has at least, however narrow the terminal.
+const NARROW: usize = 40;
+/// What stands before a note below an excerpt: a margin as wide as a line number, ` = note: `.
+const MARGIN: usize = 14;
 
-/// The diagnostic for people, coloured, with a newline at its end.
+/// The diagnostic for people, coloured, with a newline at its end; wrapped if `width` is known.
 pub fn render(diagnostic: &Diagnostic, width: Option<usize>) -> String {
+    if diagnostic.spans.is_empty() {
+        return without_excerpt(diagnostic, width);
+    }
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level
-        .primary_title(text::sanitize(&diagnostic.message))
-        .id(diagnostic.code);
+    let message =
+        |level: Level<'static>, said: &String| level.message(wrapped(said, width, MARGIN));
     let notes = diagnostic
         .notes
         .iter()
-        .map(|note| message(&Level::NOTE, note));
+        .map(|note| message(Level::NOTE, note));
     let help = diagnostic
         .help
         .iter()
-        .map(|help| message(&Level::HELP, help));
-    let group = Group::with_title(title)
+        .map(|help| message(Level::HELP, help));
+    let group = level
+        .primary_title(text::sanitize(&diagnostic.message))
+        .id(diagnostic.code)
         .elements(snippets(&diagnostic.spans))
         .elements(notes)
         .elements(help);
     let renderer = Renderer::styled().term_width(width.unwrap_or(DEFAULT_TERM_WIDTH));
-    let mut rendered = renderer.render(&[group]);
-    rendered.push('\n');
-    rendered
+    format!("{}\n", renderer.render(&[group]))
 }
 
-fn message<'a>(level: &Level<'a>, said: &'a str) -> Message<'a> {
-    level.clone().message(text::sanitize(said))
+/// The same look, without a margin for notes to hang on.
+fn without_excerpt(diagnostic: &Diagnostic, width: Option<usize>) -> String {
+    let (style, name) = match diagnostic.severity {
+        Severity::Error => (AnsiColor::BrightRed.on_default().bold(), "error"),
+        Severity::Warning => (AnsiColor::Yellow.on_default().bold(), "warning"),
+    };
+    // The first line has the code before it, so the message is wrapped with that and taken off it again.
+    let head = format!("{name}[{}]", diagnostic.code);
+    let message = wrapped(&format!("{head}: {}", diagnostic.message), width, 2);
+    let message = message.strip_prefix(&head).unwrap_or(&message);
+    let mut lines = message.split('\n');
+    let first = lines.next().unwrap_or_default();
+    let mut shown = format!(
+        "{}{}\n",
+        text::paint(style, head),
+        text::paint(STRONG, first)
+    );
+    for line in lines {
+        text::line(&mut shown, &format!("  {}", text::paint(STRONG, line)));
+    }
+    let notes = diagnostic.notes.iter().map(|note| ("note", note));
+    let help = diagnostic.help.iter().map(|help| ("help", help));
+    for (name, said) in notes.chain(help) {
+        let said = wrapped(said, width, 8).replace('\n', "\n        ");
+        let name = text::paint(STRONG, format!("{name}:"));
+        text::line(&mut shown, &format!("  {name} {said}"));
+    }
+    shown
+}
+
+/// A text that is safe to show, wrapped into what `taken` columns leave.
+fn wrapped(said: &str, width: Option<usize>, taken: usize) -> String {
+    let safe = text::sanitize(said);
+    match width {
+        Some(width) => text::wrap(&safe, width.saturating_sub(taken).max(NARROW)),
+        None => safe.into_owned(),
+    }
 }
 
 /// One snippet a file, in the order in which the files are first pointed into.
@@ -58,10 +95,8 @@ fn snippets(spans: &[Span]) -> Vec<Snippet<'_, Annotation<'_>>> {
     files
         .into_iter()
         .map(|(file, spans)| {
-            let excerpt = Excerpt::new(
-                &file.text,
-                spans.iter().map(|span| span.range.clone()).collect(),
-            );
+            let ranges: Vec<Range<usize>> = spans.iter().map(|span| span.range.clone()).collect();
+            let excerpt = Excerpt::new(&file.text, &ranges);
             let annotations =
                 spans
                     .iter()
@@ -83,39 +118,22 @@ fn snippets(spans: &[Span]) -> Vec<Snippet<'_, Annotation<'_>>> {
         .collect()
 }
 
-/// A text that is safe to show, and ranges moved to where they are in it.
+/// A text that is safe to show, in which every character has its column, and ranges moved to where they are in it.
 struct Excerpt {
     text: String,
     ranges: Vec<Range<usize>>,
 }
 
 impl Excerpt {
-    fn new(source: &str, ranges: Vec<Range<usize>>) -> Self {
-        let ranges: Vec<Range<usize>> = ranges
-            .into_iter()
-            .map(|range| within(source, &range))
-            .collect();
+    fn new(source: &str, ranges: &[Range<usize>]) -> Self {
+        let ranges: Vec<Range<usize>> = ranges.iter().map(|range| within(source, range)).collect();
         let mut text = String::with_capacity(source.len());
         let mut moved = vec![0..0; ranges.len()];
-        let mut start = 0;
-        for line in source.split_inclusive('\n') {
-            let end = start + line.len();
-            let kept = kept_of_line(line, start, &ranges);
-            for (offset, character) in line.char_indices() {
-                let at = start + offset;
-                mark(at, text.len(), &ranges, &mut moved);
-                let ends_line =
-                    line[offset..].len() <= 2 && matches!(&line[offset..], "\n" | "\r\n");
-                if ends_line || kept.contains(&at) {
-                    match character {
-                        '\r' if ends_line => {}
-                        _ => text.push(text::stand_in(character).unwrap_or(character)),
-                    }
-                } else if at + character.len_utf8() == kept.start || at == kept.end {
-                    text.push('…');
-                }
+        for (at, character) in source.char_indices() {
+            mark(at, text.len(), &ranges, &mut moved);
+            if !source[at..].starts_with("\r\n") {
+                text.push(text::stand_in(character).unwrap_or(character));
             }
-            start = end;
         }
         mark(source.len(), text.len(), &ranges, &mut moved);
         Self {
@@ -135,32 +153,6 @@ fn mark(at: usize, now: usize, ranges: &[Range<usize>], moved: &mut [Range<usize
             moved.end = now;
         }
     }
-}
-
-/// The bytes of a line that are shown: all, unless it's long.
-fn kept_of_line(line: &str, start: usize, ranges: &[Range<usize>]) -> Range<usize> {
-    let end = start + line.len();
-    if line.len() <= LONG_LINE {
-        return start..end;
-    }
-    let pointed = ranges
-        .iter()
-        .flat_map(|range| [range.start, range.end])
-        .filter(|at| (start..end).contains(at))
-        .min()
-        .unwrap_or(start)
-        - start;
-    let from = line[..pointed]
-        .char_indices()
-        .rev()
-        .take(AROUND)
-        .last()
-        .map_or(pointed, |(at, _)| at);
-    let to = line[pointed..]
-        .char_indices()
-        .nth(2 * AROUND)
-        .map_or(line.len(), |(at, _)| pointed + at);
-    start + from..start + to
 }
 
 /// `range` moved into `text` and onto characters' borders.

@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use super::text::inline;
 
-/// Characters shown on each side of a difference.
+/// Characters shown on each side of a difference at least.
 const AROUND: usize = 20;
+/// A difference is widened to whole words of at most this many characters on each side.
+const WORD: usize = 16;
 /// Removed, and added, items shown of a list or lines of a text.
 const ITEMS: usize = 6;
 
@@ -124,11 +126,27 @@ fn pairs(removed: &[String], added: &[String], columns: usize, whole: bool) -> V
 /// The two texts around what differs between them, each in at most `columns` characters.
 fn excerpts(old: &str, new: &str, columns: usize, whole: bool) -> (Excerpt, Excerpt) {
     let (old, new): (Vec<char>, Vec<char>) = (old.chars().collect(), new.chars().collect());
-    let head = common(old.iter(), new.iter());
-    let tail = common(old[head..].iter().rev(), new[head..].iter().rev());
+    let same_before = common(old.iter(), new.iter());
+    let same_after = common(
+        old[same_before..].iter().rev(),
+        new[same_before..].iter().rev(),
+    );
+    let whole_word = |same: &[char], from_end: bool| {
+        let inside = |c: &&char| c.is_alphanumeric();
+        let part = if from_end {
+            same.iter().rev().take_while(inside).count()
+        } else {
+            same.iter().take_while(inside).count()
+        };
+        if part <= WORD { part } else { 0 }
+    };
+    let same_before = same_before - whole_word(&old[..same_before], true);
+    let same_after = same_after - whole_word(&old[old.len() - same_after..], false);
+    let differs = old.len().max(new.len()) - same_before - same_after;
+    let around = (columns.saturating_sub(differs) / 2).max(AROUND);
     let excerpt = |text: &[char]| {
-        let end = text.len() - tail;
-        let (lead, changed, trail) = (&text[..head], &text[head..end], &text[end..]);
+        let end = text.len() - same_after;
+        let (lead, changed, trail) = (&text[..same_before], &text[same_before..end], &text[end..]);
         if whole || text.len() <= columns {
             return Excerpt {
                 lead: lead.iter().collect(),
@@ -136,8 +154,8 @@ fn excerpts(old: &str, new: &str, columns: usize, whole: bool) -> (Excerpt, Exce
                 trail: trail.iter().collect(),
             };
         }
-        let lead = last(lead, AROUND);
-        let trail = first(trail, AROUND);
+        let lead = last(lead, around);
+        let trail = first(trail, around);
         let left = columns.saturating_sub(lead.chars().count() + trail.chars().count());
         Excerpt {
             changed: middle(changed, left.max(10)),
@@ -152,7 +170,7 @@ fn last(text: &[char], count: usize) -> String {
     if text.len() <= count {
         return text.iter().collect();
     }
-    let kept = text[text.len() - count..].iter();
+    let kept = text[text.len() + 1 - count..].iter();
     std::iter::once(&'…').chain(kept).collect()
 }
 
@@ -160,7 +178,10 @@ fn first(text: &[char], count: usize) -> String {
     if text.len() <= count {
         return text.iter().collect();
     }
-    text[..count].iter().chain(std::iter::once(&'…')).collect()
+    text[..count - 1]
+        .iter()
+        .chain(std::iter::once(&'…'))
+        .collect()
 }
 
 fn middle(text: &[char], count: usize) -> String {
@@ -191,8 +212,8 @@ mod tests {
             panic!("{parts:?}");
         };
         assert_eq!((old.changed.as_str(), new.changed.as_str()), ("one", "two"));
-        assert_eq!(old.lead, format!("…{}", "a".repeat(20)));
-        assert_eq!(new.trail, format!("{}…", "b".repeat(20)));
+        assert_eq!(old.lead, format!("…{}", "a".repeat(27)));
+        assert_eq!(new.trail, format!("{}…", "b".repeat(27)));
     }
 
     #[test]

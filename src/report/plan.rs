@@ -2,13 +2,13 @@
 //!
 //! What is made takes a line each, what changes shows each differing field, what is kept shows nothing.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{
     difference::{Long, long},
-    text::{self, ADDED, CHANGED, FAINT, LOUD, REMOVED, STRONG, inline, paint},
+    text::{self, ADDED, CHANGED, FAINT, LOUD, REMOVED, STRONG, inline, line, paint},
 };
 use crate::engine::{
     address::Address,
@@ -73,7 +73,8 @@ fn closing(plan: &Plan) -> String {
     if plan.is_empty() {
         let all = match kept {
             0 => "there is no resource".to_owned(),
-            kept => format!("{} as the manifest says", text::count(kept, "resource")),
+            1 => "1 resource is as the manifest says".to_owned(),
+            kept => format!("all {kept} resources are as the manifest says"),
         };
         return format!("{} {all}", paint(STRONG, "Nothing to change:"));
     }
@@ -159,8 +160,8 @@ fn render_change(
         }
         Action::Replace => {
             for field in &change.fields {
-                let forced = forces(&change.address, &field.path);
-                render_field(shown, field, forced, room);
+                let decisive = forces(&change.address, &field.path);
+                render_field(shown, field, decisive, room);
             }
         }
         Action::Delete => {
@@ -306,9 +307,4 @@ fn fit(value: &str, taken: usize, room: Room) -> String {
 
 fn address(change: &Change) -> String {
     inline(&change.address.to_string()).into_owned()
-}
-
-fn line(shown: &mut String, text: &str) {
-    // Writing to a string doesn't fail.
-    let _ = writeln!(shown, "{text}");
 }

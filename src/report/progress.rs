@@ -64,7 +64,7 @@ impl Progress {
             return;
         }
         // Drawing reads the board, so it mustn't be held while something is printed.
-        let ended = lock(&self.board).take(event, Instant::now());
+        let ended = lock(&self.board).take(event, Instant::now(), self.report.bar_width());
         if let Some(line) = ended {
             self.report.print_err(&format!("{line}\n"));
         }
@@ -76,9 +76,15 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
+        self.watch = None;
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
             self.report.bars().remove(bar);
+        }
+        let board = lock(&self.board);
+        if self.report.mode() != Mode::Json && board.done + board.failed > 0 {
+            // Apart from what comes next.
+            self.report.print_err("\n");
         }
     }
 }
@@ -184,8 +190,8 @@ impl Board {
         }
     }
 
-    /// Takes an event in; returns the line that it leaves.
-    fn take(&mut self, event: &Event, now: Instant) -> Option<String> {
+    /// Takes an event in; returns the line that it leaves, of at most `width` columns.
+    fn take(&mut self, event: &Event, now: Instant, width: usize) -> Option<String> {
         match event {
             Event::Started { address, action } => {
                 // A replacement that makes the new one first deletes the old one in a step of its own.
@@ -240,7 +246,9 @@ impl Board {
                     Outcome::Failed(error) => {
                         self.failed += 1;
                         let error = error.to_string();
-                        let error = cut(&inline(&error), 160).into_owned();
+                        // The summary has it whole.
+                        let left = width.saturating_sub(text::width(&address) + 12).max(20);
+                        let error = cut(&inline(&error), left).into_owned();
                         Some(format!("{} {address}{took}  {error}", paint(REMOVED, "x")))
                     }
                     // The summary names what wasn't begun.
@@ -275,22 +283,21 @@ impl Board {
         let mut drawn = String::new();
         for running in self.running.iter().take(LINES) {
             let address = running.address.to_string();
-            let address = cut(&inline(&address), width.saturating_sub(14)).into_owned();
+            let doing = doing(running.action);
+            let address = cut(&inline(&address), width.saturating_sub(22)).into_owned();
             let took = text::elapsed(now.duration_since(running.since));
-            let taken = 4 + text::width(&address) + text::width(&took) + 4;
+            let taken = doing.len() + text::width(&address) + text::width(&took) + 7;
             let waits = match &running.waits {
                 Some(wait) => format!("waits for {}", inline(&wait.what)),
                 None => String::new(),
             };
             let waits = cut(&waits, width.saturating_sub(taken)).into_owned();
-            let sign = sign(running.action);
-            let (took, waits) = (paint(FAINT, took), paint(FAINT, waits));
-            drawn.push_str(&format!("{sign} {address}  {took}  {waits}\n"));
+            let line = format!("  {doing} {address}  {took}  {}", paint(FAINT, waits));
+            text::line(&mut drawn, &line);
         }
         if self.running.len() > LINES {
             let more = format!("  and {} more", self.running.len() - LINES);
-            drawn.push_str(&paint(FAINT, more));
-            drawn.push('\n');
+            text::line(&mut drawn, &paint(FAINT, more));
         }
         let total = self.total.max(self.done + self.failed);
         let filled = (BAR * self.done).checked_div(total).unwrap_or(BAR);
@@ -298,14 +305,24 @@ impl Board {
             0 => String::new(),
             failed => format!("  {}", paint(REMOVED, format!("{failed} failed"))),
         };
-        drawn.push_str(&format!(
-            "{}{} {}  {}{failed}",
+        let parts = [
             paint(ADDED, "━".repeat(filled)),
             paint(FAINT, "─".repeat(BAR - filled)),
-            paint(STRONG, format!("{}/{total}", self.done)),
+            format!(" {}  ", paint(STRONG, format!("{}/{total}", self.done))),
             paint(FAINT, text::elapsed(now.duration_since(self.began))),
-        ));
-        drawn
+            failed,
+        ];
+        drawn + &parts.concat()
+    }
+}
+
+fn doing(action: Action) -> &'static str {
+    match action {
+        Action::Create => "creating",
+        Action::Update => "changing",
+        Action::Replace => "replacing",
+        Action::Delete => "deleting",
+        Action::Keep => "keeping",
     }
 }
 
@@ -361,15 +378,15 @@ mod tests {
                 .into(),
         };
         let mut board = Board::new(&plan, now);
-        board.take(&started("role", Action::Create), now);
-        let ended = board.take(&finished("role", Action::Create, Outcome::Done), now);
+        board.take(&started("role", Action::Create), now, 80);
+        let ended = board.take(&finished("role", Action::Create, Outcome::Done), now, 80);
         assert_eq!(plain(&ended.unwrap()), "+ role/echo  1.2s");
-        board.take(&started("function", Action::Create), now);
-        board.take(&waiting("function", "the role to be assumable"), now);
+        board.take(&started("function", Action::Create), now, 80);
+        board.take(&waiting("function", "the role to be assumable"), now, 80);
         let drawn = board.draw(now + Duration::from_secs(3), 60);
         assert_eq!(
             plain(&drawn),
-            "+ function/echo  3.0s  waits for the role to be assumable\n\
+            "  creating function/echo  3.0s  waits for the role to be as…\n\
              ━━━━━━━━──────────────── 1/3  3.0s"
         );
         let narrow = plain(&board.draw(now, 40));
@@ -388,6 +405,7 @@ mod tests {
         let ended = board.take(
             &finished("function", Action::Create, Outcome::Failed(error)),
             now,
+            80,
         );
         assert_eq!(
             plain(&ended.unwrap()),
@@ -399,11 +417,12 @@ mod tests {
     fn a_long_wait_is_told_once() {
         let now = Instant::now();
         let mut board = Board::new(&Plan::default(), now);
-        board.take(&started("function", Action::Create), now);
-        board.take(&waiting("function", "the role"), now);
+        board.take(&started("function", Action::Create), now, 80);
+        board.take(&waiting("function", "the role"), now, 80);
         board.take(
             &waiting("function", "the role"),
             now + Duration::from_secs(1),
+            80,
         );
         assert!(board.overdue(now + Duration::from_millis(1900)).is_empty());
         assert_eq!(
@@ -421,8 +440,8 @@ mod tests {
         };
         let mut board = Board::new(&plan, now);
         for action in [Action::Replace, Action::Delete] {
-            board.take(&started("api", action), now);
-            board.take(&finished("api", action, Outcome::Done), now);
+            board.take(&started("api", action), now, 80);
+            board.take(&finished("api", action, Outcome::Done), now, 80);
         }
         assert_eq!((board.done, board.total), (2, 2));
     }

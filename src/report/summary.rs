@@ -1,11 +1,11 @@
 //! What a run came to: what was done, what failed and why, what remains, and what to do next.
 
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     diagnostic,
     plan::sign,
-    text::{self, ADDED, FAINT, LINK, LOUD, STRONG, inline, paint},
+    text::{self, ADDED, FAINT, LINK, LOUD, STRONG, inline, line, paint},
 };
 use crate::engine::{
     address::Address,
@@ -187,20 +187,18 @@ pub fn failure(summary: &Summary<'_>, width: Option<usize>) -> String {
     };
     let head = paint(LOUD, format!("{} {state}", inline(summary.command)));
     let took = text::elapsed(summary.elapsed);
-    let mut ends = Vec::new();
-    if tally.failed > 0 {
-        ends.push(format!("{} failed", tally.failed));
-    }
-    if tally.not_begun > 0 {
-        ends.push(format!("{} not begun", tally.not_begun));
-    }
+    let ends: Vec<String> = [(tally.failed, "failed"), (tally.not_begun, "not begun")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
     line(
         &mut shown,
-        &format!(
-            "{head} after {took}: {}; {}",
-            summary.work(),
-            ends.join(", ")
-        ),
+        &format!("{head} after {took}: {}", ends.join(", ")),
+    );
+    line(
+        &mut shown,
+        &format!("  done until then: {}", summary.work()),
     );
     for next in &summary.next {
         line(&mut shown, &format!("  {}", inline(next)));
@@ -232,9 +230,4 @@ fn slowest(applied: &Applied) -> String {
         })
         .collect();
     named.join(", ")
-}
-
-fn line(shown: &mut String, text: &str) {
-    // Writing to a string doesn't fail.
-    let _ = writeln!(shown, "{text}");
 }

@@ -25,6 +25,12 @@ pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// Adds a line to what is shown.
+pub fn line(shown: &mut String, text: &str) {
+    shown.push_str(text);
+    shown.push('\n');
+}
+
 /// Text without a character that could command a terminal or reorder a line; newlines and tabs stay.
 ///
 /// A CRLF becomes a newline, other control characters become their pictures (escape becomes `␛`).
@@ -93,6 +99,30 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// `text` with newlines instead of spaces where a line would be wider than `columns`; words stay whole.
+pub fn wrap(text: &str, columns: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len() + 8);
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            wrapped.push('\n');
+        }
+        let mut taken = 0;
+        for (index, word) in line.split(' ').enumerate() {
+            let wide = width(word);
+            if index > 0 && taken + 1 + wide > columns && taken > 0 {
+                wrapped.push('\n');
+                taken = 0;
+            } else if index > 0 {
+                wrapped.push(' ');
+                taken += 1;
+            }
+            wrapped.push_str(word);
+            taken += wide;
+        }
+    }
+    wrapped
+}
+
 /// `0.4s`, `12.3s`, `2m 05s`.
 pub fn elapsed(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -101,15 +131,6 @@ pub fn elapsed(duration: Duration) -> String {
         return format!("{seconds}.{}s", duration.subsec_millis() / 100);
     }
     format!("{}m {:02}s", seconds / 60, seconds % 60)
-}
-
-/// `1 step`, `2 steps`.
-pub fn count(number: usize, one: &str) -> String {
-    if number == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
-    }
 }
 
 #[cfg(test)]
@@ -148,6 +169,15 @@ mod tests {
             let safe = sanitize(&text);
             prop_assert!(safe.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));
             prop_assert!(!inline(&text).chars().any(char::is_control));
+        }
+
+        #[test]
+        fn wrapping_only_trades_spaces_for_newlines(text in "[a-c \\n]{0,60}", columns in 1_usize..20) {
+            let wrapped = wrap(&text, columns);
+            prop_assert_eq!(wrapped.replace('\n', " "), text.replace('\n', " "));
+            for line in wrapped.lines() {
+                prop_assert!(width(line) <= columns || !line.trim_start().contains(' '));
+            }
         }
 
         #[test]
