@@ -208,7 +208,10 @@ impl Aws {
                 sts.get_caller_identity().send()
             })
             .await?;
-        aws.identity.arn = caller.arn().unwrap_or_default().to_owned();
+        caller
+            .arn()
+            .unwrap_or_default()
+            .clone_into(&mut aws.identity.arn);
         caller
             .account()
             .unwrap_or_default()
@@ -282,7 +285,7 @@ async fn load(options: &Options) -> SdkConfig {
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))
                 // An upload of 50 MB over a slow line must pass.
-                .read_timeout(Duration::from_secs(120))
+                .read_timeout(Duration::from_mins(2))
                 .build(),
         );
     if let Ok(name) = AppName::new(concat!("wsless/", env!("CARGO_PKG_VERSION"))) {

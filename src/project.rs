@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -169,11 +168,7 @@ fn keep(
     {
         return Ok(code.clone());
     }
-    let hash = Sha256::digest(&artifact.zip);
-    let name = hash.iter().fold(String::new(), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    }) + ".zip";
+    let name = format!("{:x}.zip", Sha256::digest(&artifact.zip));
     let path = packages.join(&name);
     if std::fs::metadata(&path).map_or(true, |found| found.len() != artifact.zip_bytes) {
         let half = packages.join(format!("{name}.{}", std::process::id()));

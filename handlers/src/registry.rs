@@ -208,6 +208,7 @@ fn now() -> u64 {
 
 /// Where the registry is kept.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Store {
     Off,
     DynamoDb(Table),

@@ -5,7 +5,10 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_runtime_api::client::{
+    orchestrator::HttpResponse,
+    result::{ConnectorError, SdkError},
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
@@ -73,7 +76,7 @@ impl Error {
             SdkError::DispatchFailure(failure)
                 if failure
                     .as_connector_error()
-                    .is_some_and(|error| error.is_io())
+                    .is_some_and(ConnectorError::is_io)
                     && message.contains("onnect") =>
             {
                 Class::Unreachable
@@ -280,8 +283,9 @@ fn classify(code: Option<&str>, message: &str, status: Option<u16>) -> Class {
         | "BucketAlreadyExists"
         | "BucketAlreadyOwnedByYou" => Class::AlreadyExists,
         "ResourceConflictException" if says("already exist") => Class::AlreadyExists,
-        "ResourceInUseException" if says("already exists") => Class::AlreadyExists,
-        "ConflictException" if says("already exists") => Class::AlreadyExists,
+        "ResourceInUseException" | "ConflictException" if says("already exists") => {
+            Class::AlreadyExists
+        }
         "AccessDenied"
         | "AccessDeniedException"
         | "UnauthorizedOperation"

@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep};
 use super::{Aws, Class, Effect, Error, Operation, Service};
 
 /// How long throttles and busy resources are borne: API Gateway's shared rate can be used up for minutes.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// How long failing or silent services are borne.
-const OUTAGE: Duration = Duration::from_secs(60);
+const OUTAGE: Duration = Duration::from_mins(1);
 
 /// An error that passes by itself: eventual consistency that a call has to sit out.
 #[derive(Clone, Copy, Debug)]

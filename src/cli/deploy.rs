@@ -71,6 +71,6 @@ impl Deploy {
             started,
             timings,
         };
-        work::carry_out(&engine, look, task, global, report).await
+        Box::pin(work::carry_out(&engine, look, task, global, report)).await
     }
 }

@@ -68,6 +68,6 @@ impl Destroy {
             started,
             timings,
         };
-        work::carry_out(&engine, look, task, global, report).await
+        Box::pin(work::carry_out(&engine, look, task, global, report)).await
     }
 }

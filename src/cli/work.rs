@@ -37,7 +37,7 @@ pub async fn build(project: &Project, report: &Report) -> Result<(Artifacts, Dur
         .build(report.stderr_color(), &|event| match event {
             Event::CargoLine(line) => phase.line(&line),
             Event::Waiting { lock } => {
-                phase.line(&format!("waiting for another build ({})", lock.display()))
+                phase.line(&format!("waiting for another build ({})", lock.display()));
             }
             Event::Started {
                 part: Part::Builtins,

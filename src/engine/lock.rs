@@ -16,11 +16,11 @@ use crate::{aws::Error, diagnostic::Diagnostic};
 /// The lock's name in the bucket.
 const NAME: &str = "lock.json";
 /// How long a lock holds without being renewed.
-const LIFETIME: Duration = Duration::from_secs(180);
+const LIFETIME: Duration = Duration::from_mins(3);
 /// How often it's renewed: a renewal may fail twice.
-const RENEWAL: Duration = Duration::from_secs(60);
+const RENEWAL: Duration = Duration::from_mins(1);
 /// How far two machines' clocks may differ before an expired lock counts as dead.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
+const CLOCK_SKEW: Duration = Duration::from_mins(1);
 
 /// Who holds a lock, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,7 +32,7 @@ pub const KIND: &str = "function";
 /// Published versions that are kept, for rollback.
 const VERSIONS_KEPT: usize = 10;
 /// How long a function may take to become usable: what AWS's own waiter allows [Lambda model, 1 s x 300].
-const READY_BUDGET: Duration = Duration::from_secs(300);
+const READY_BUDGET: Duration = Duration::from_mins(5);
 
 const LIST: Operation = Operation::read(Service::Lambda, "ListFunctions");
 const GET: Operation = Operation::read(Service::Lambda, "GetFunction");
@@ -468,7 +468,7 @@ fn role_settles() -> [Settle; 3] {
     let settle = |fragment| Settle {
         fragment,
         waits_for: "the new role to become assumable",
-        budget: Duration::from_secs(120),
+        budget: Duration::from_mins(2),
     };
     [
         settle("cannot be assumed by Lambda"),

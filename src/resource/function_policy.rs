@@ -169,7 +169,7 @@ async fn apply(context: &Context<'_>, desired: &Value, present: &str) -> Result<
             .wait(
                 GET,
                 "the permission to show",
-                Duration::from_secs(60),
+                Duration::from_mins(1),
                 || async {
                     let answer = context
                         .call(GET, || {
@@ -214,13 +214,8 @@ async fn remove(context: &Context<'_>, function_name: &str, sid: &str) -> Result
 
 /// The statement's id: a hash of whom it lets in, within `[a-zA-Z0-9-_]{1,100}` [Lambda model].
 fn sid(source_arn: &str) -> String {
-    let hash = Sha256::digest(source_arn);
-    let hex: String = hash
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{SID_PREFIX}{hex}")
+    let hash = format!("{:x}", Sha256::digest(source_arn));
+    format!("{SID_PREFIX}{}", &hash[..16])
 }
 
 /// Our statements' ids and source ARNs, sorted by ARN.

@@ -293,7 +293,7 @@ async fn put_policy(context: &Context<'_>, role: &Role) -> Result<(), Error> {
     let settle = Settle {
         fragment: "NoSuchEntity",
         waits_for: "the role to be visible",
-        budget: std::time::Duration::from_secs(60),
+        budget: std::time::Duration::from_mins(1),
     };
     context
         .settle(PUT_POLICY, &[settle], || {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{CONNECT_ROUTE, Draft, RESULTS, builtin};
 use crate::{
     engine::properties::Text,
-    manifest::{AlarmName, AlarmTuning, Order},
+    manifest::{AlarmName, AlarmTuning, HandlerName, Order},
     resource::alarm::Alarm,
 };
 
@@ -46,7 +46,7 @@ impl Draft<'_> {
             .manifest
             .handlers
             .keys()
-            .map(|name| name.as_str())
+            .map(HandlerName::as_str)
             .chain([builtin::PUSH]);
         for thing in functions {
             watches.extend(self.function_watches(thing));

@@ -302,12 +302,8 @@ impl Draft<'_> {
             }
         }
         hash.update(&self.manifest.api.route_selection);
-        let configuration: String = hash
-            .finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut configuration = format!("{:x}", hash.finalize());
+        configuration.truncate(32);
         let deployment = Deployment {
             api_id: Self::api_id(),
             configuration,

@@ -72,7 +72,7 @@ impl Draft<'_> {
             visibility_timeout: push_timeout() * 6,
             max_receives: 5,
             max_concurrency: None,
-            retention: Duration::from_secs(4 * 24 * 3600),
+            retention: Duration::from_hours(96),
         };
         self.queue(RESULTS, &settings);
     }

@@ -124,7 +124,7 @@ mod tests {
                     prop_assert_eq!(&sent["MessageBody"], &body);
                     prop_assert_eq!(&sent["MessageAttribute.1.Value.StringValue"], &connection);
                     prop_assert_eq!(sent.get("MessageGroupId"), (order == Order::Connection).then_some(&connection));
-                    prop_assert_eq!(sent.get("MessageAttribute.6.Value.StringValue").is_some(), authorizer);
+                    prop_assert_eq!(sent.contains_key("MessageAttribute.6.Value.StringValue"), authorizer);
                 }
             }
         }
