@@ -2,7 +2,7 @@
 //!
 //! In: a [`stack::Stack`], the resource types, the clients. Out: a [`plan::Plan`] (a value, made without changing
 //! anything) and, when it's applied, [`event::Event`]s and a [`apply::Applied`]. Knows the trait
-//! [`Resource`](crate::resource::Resource), never a resource type.
+//! [`resource::Resource`], never a resource type.
 
 pub mod address;
 pub mod apply;
@@ -12,6 +12,7 @@ pub mod lock;
 pub mod plan;
 pub mod properties;
 pub mod record;
+pub mod resource;
 pub mod run;
 pub mod scope;
 pub mod stack;

@@ -18,14 +18,12 @@ use super::{
     event::{Event, Observer, Outcome},
     plan::{Action, Change, Plan, differences, of_kind},
     properties::{has_unknown, resolve},
+    resource::{Attributes, Context, Observed, Owner, Replacement, Resource},
     scope::Scope,
     stack::Stack,
     survey::Survey,
 };
-use crate::{
-    aws::{Aws, Class, Error, Operation, Service},
-    resource::{Attributes, Context, Observed, Owner, Replacement, Resource},
-};
+use crate::aws::{Aws, Class, Error, Operation, Service};
 
 /// Steps under way at once; the rate limits of [`Aws`] do the rest.
 const WIDTH: usize = 32;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::resource::{Attributes, Observed, Owner, Replacement, Resource};
 use super::{
     address::Address,
     properties::{has_unknown, is_unknown, resolve, unknown},
     stack::Stack,
     survey::Observation,
 };
-use crate::resource::{Attributes, Observed, Owner, Replacement, Resource};
 
 /// What is to happen to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::bucket::{Bucket, Condition};
-use crate::{aws::Error, resource::Attributes};
+use super::{
+    bucket::{Bucket, Condition},
+    resource::Attributes,
+};
+use crate::aws::Error;
 
 /// The record's name in the bucket.
 const NAME: &str = "record.json";

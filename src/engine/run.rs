@@ -12,9 +12,10 @@ use super::{
     lock::{Holder, Lock, LockError, run_url},
     plan::{Action, Foreign, Plan, of_kind, plan},
     record::{self, Record},
+    resource::Context,
     survey::Survey,
 };
-use crate::{aws::Error, diagnostic::Diagnostic, resource::Context};
+use crate::{aws::Error, diagnostic::Diagnostic};
 
 /// What one look at the cloud says.
 #[derive(Clone, Debug)]

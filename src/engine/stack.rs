@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::resource::to_value;
 use super::{
     address::Address,
     properties::{Reference, references},
 };
-use crate::resource::to_value;
 
 /// A resource that is to be.
 #[derive(Clone, Debug, PartialEq)]

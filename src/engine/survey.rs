@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::future::join_all;
 use tokio::sync::OnceCell;
 
-use super::{scope::Scope, stack::Stack};
-use crate::{
-    aws::{Aws, Error, Operation, Service},
+use super::{
     resource::{Observed, Resource},
+    scope::Scope,
+    stack::Stack,
 };
+use crate::aws::{Aws, Error, Operation, Service};
 
 type Listing = Result<Arc<[Observed]>, Error>;
 

@@ -14,14 +14,12 @@ use super::{
     event::Outcome,
     plan::{Action, FieldChange, Plan, plan},
     properties::{Text, is_unknown},
+    resource::{Attributes, Context, Observed, Owner, Replacement, Resource},
     scope::Scope,
     stack::{Builder, Stack, StackError},
     survey::{Observation, Survey},
 };
-use crate::{
-    aws::{Aws, Error, Identity, Operation, Service},
-    resource::{Attributes, Context, Observed, Owner, Replacement, Resource},
-};
+use crate::aws::{Aws, Error, Identity, Operation, Service};
 
 const OPERATION: Operation = Operation::create(Service::Sts, "Test");
 
