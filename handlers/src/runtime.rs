@@ -39,7 +39,7 @@ where
     S: Clone,
 {
     let host = std::env::var("AWS_LAMBDA_RUNTIME_API").map_err(|_| {
-        "AWS_LAMBDA_RUNTIME_API isn't set: this program is run by AWS Lambda. `wsless dev` runs it on this machine."
+        "AWS_LAMBDA_RUNTIME_API isn't set: this program is run by AWS Lambda; `wsless deploy` puts it there."
     })?;
     log::panics_as_lines();
     let http = Http::new()?;
