@@ -36,7 +36,7 @@ pub mod exit {
 
 /// Deploys serverless WebSocket systems on AWS from one manifest.
 #[derive(Debug, Parser)]
-#[command(name = "wsless", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "wsless", version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
