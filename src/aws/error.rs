@@ -5,10 +5,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use aws_smithy_runtime_api::client::{
-    orchestrator::HttpResponse,
-    result::{ConnectorError, SdkError},
-};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
@@ -73,14 +70,8 @@ impl Error {
             SdkError::ServiceError(_) => classify(code.as_deref(), &message, status),
             SdkError::ConstructionFailure(_) => Class::Refused,
             _ if message.contains("credentials") => Class::Credentials,
-            SdkError::DispatchFailure(failure)
-                if failure
-                    .as_connector_error()
-                    .is_some_and(ConnectorError::is_io)
-                    && message.contains("onnect") =>
-            {
-                Class::Unreachable
-            }
+            // Nothing was sent yet; a connection that broke later is another matter.
+            _ if never_connected(&message) => Class::Unreachable,
             _ => Class::Ambiguous,
         };
         Self(Arc::new(Inner {
@@ -242,6 +233,13 @@ impl fmt::Display for Error {
 }
 
 impl StdError for Error {}
+
+/// Whether the SDK's error is about making the connection: hyper's and the SDK's own words for it.
+fn never_connected(message: &str) -> bool {
+    ["(Connect)", "dns error", "connect timeout"]
+        .iter()
+        .any(|words| message.contains(words))
+}
 
 fn classify(code: Option<&str>, message: &str, status: Option<u16>) -> Class {
     let says = |fragment: &str| message.contains(fragment);
@@ -405,6 +403,16 @@ mod tests {
             Class::AlreadyExists
         );
         assert_eq!(class("something else"), Class::Refused);
+    }
+
+    #[test]
+    fn a_connection_that_broke_may_have_carried_the_request() {
+        assert!(never_connected(
+            "dispatch failure: io error: client error (Connect): tcp connect error: Connection refused"
+        ));
+        assert!(!never_connected(
+            "dispatch failure: io error: client error (SendRequest): connection error: Connection reset by peer"
+        ));
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Unlock {
             Some(id) => lock::unlock(bucket, id).await?,
             None => false,
         };
-        let holder = lock::read(bucket).await?;
+        let holder = lock::read(bucket).await?.map(|(holder, _)| holder);
         match (&holder, freed) {
             (Some(holder), _) => report.say(&format!(
                 "Locked by {} on {}, for `{}`, since {}.\nFree it with `wsless unlock {}`.",

@@ -204,8 +204,8 @@ impl<'a> Bucket<'a> {
         }
     }
 
-    /// Deletes an object of the stage if it's still the one with this ETag.
-    pub async fn delete(&self, name: &str, etag: &str) -> Result<(), Error> {
+    /// Deletes an object of the stage if it's still the one with this ETag. Says whether it was.
+    pub async fn delete(&self, name: &str, etag: &str) -> Result<bool, Error> {
         let answer = self
             .aws
             .call(DELETE, || {
@@ -220,8 +220,9 @@ impl<'a> Bucket<'a> {
             })
             .await;
         match answer {
-            Err(error) if error.status() != Some(412) && !error.is_not_found() => Err(error),
-            _ => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if error.status() == Some(412) || error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

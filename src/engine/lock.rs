@@ -1,7 +1,8 @@
 //! The lock on a stage: one deployment at a time.
 //!
 //! An object in the bucket that is created only if absent and changed only if unchanged, with an owner and an expiry that
-//! its holder moves on. A holder that died is outlived; one that lives is never robbed.
+//! its holder moves on. A holder that died is outlived; one that lives is robbed only by a machine whose clock is wrong by
+//! more than [`CLOCK_SKEW`] and the rest of its time.
 
 use std::time::Duration;
 
@@ -17,8 +18,10 @@ use crate::{aws::Error, diagnostic::Diagnostic};
 const NAME: &str = "lock.json";
 /// How long a lock holds without being renewed.
 const LIFETIME: Duration = Duration::from_mins(3);
-/// How often it's renewed: a renewal may fail twice.
+/// How often it's renewed.
 const RENEWAL: Duration = Duration::from_mins(1);
+/// How soon a renewal that failed is tried again.
+const RENEWAL_RETRY: Duration = Duration::from_secs(5);
 /// How far two machines' clocks may differ before an expired lock counts as dead.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
 
@@ -147,16 +150,14 @@ impl<'a> Lock<'a> {
                     was_stolen,
                 });
             }
-            let Some(object) = bucket.get(NAME).await? else {
+            let Some((present, etag)) = read(bucket).await? else {
                 continue;
             };
-            let present: Holder =
-                serde_json::from_slice(&object.body).map_err(|_| LockError::Odd(bucket.name()))?;
             if !present.is_dead(Timestamp::now()) {
                 return Err(LockError::Held(Box::new(present)));
             }
             if let Written::Yes(etag) = bucket
-                .put(NAME, body.clone(), Condition::Unchanged(&object.etag))
+                .put(NAME, body.clone(), Condition::Unchanged(&etag))
                 .await?
             {
                 return Ok(Lock {
@@ -169,29 +170,41 @@ impl<'a> Lock<'a> {
             was_stolen = true;
         }
         match read(bucket).await? {
-            Some(holder) => Err(LockError::Held(Box::new(holder))),
+            Some((holder, _)) => Err(LockError::Held(Box::new(holder))),
             None => Err(LockError::Odd(bucket.name())),
         }
     }
 
     /// Renews the lock again and again, and returns only when it's lost.
+    ///
+    /// A renewal that fails is tried again until the lock would expire: a bad minute of S3's is no reason to stop.
     pub async fn keep(&mut self) -> LockError {
         loop {
-            sleep(RENEWAL).await;
-            self.holder.expires_at = later(Timestamp::now(), LIFETIME);
-            let body = serde_json::to_vec(&self.holder).unwrap_or_default();
-            match self
+            let next = Holder {
+                expires_at: later(Timestamp::now(), LIFETIME),
+                ..self.holder.clone()
+            };
+            let body = serde_json::to_vec(&next).unwrap_or_default();
+            let written = self
                 .bucket
                 .put(NAME, body, Condition::Unchanged(&self.etag))
-                .await
-            {
-                Ok(Written::Yes(etag)) => self.etag = etag,
-                Ok(Written::Outrun) => {
-                    return match read(self.bucket).await {
-                        Ok(Some(holder)) => LockError::Held(Box::new(holder)),
-                        Ok(None) => LockError::Odd(self.bucket.name()),
-                        Err(error) => error,
-                    };
+                .await;
+            match written {
+                Ok(Written::Yes(etag)) => {
+                    self.etag = etag;
+                    self.holder = next;
+                    sleep(RENEWAL).await;
+                }
+                Ok(Written::Outrun) => match read(self.bucket).await {
+                    // An earlier renewal whose answer was lost.
+                    Ok(Some((holder, etag))) if holder.id == self.holder.id => self.etag = etag,
+                    Ok(Some((holder, _))) => return LockError::Held(Box::new(holder)),
+                    Ok(None) => return LockError::Odd(self.bucket.name()),
+                    Err(error) => return error,
+                },
+                Err(error) if Timestamp::now() < self.holder.expires_at => {
+                    tracing::debug!(%error, "the lock's renewal is tried again");
+                    sleep(RENEWAL_RETRY).await;
                 }
                 Err(error) => return error.into(),
             }
@@ -199,34 +212,43 @@ impl<'a> Lock<'a> {
     }
 
     /// Frees the lock, if it's still ours.
-    pub async fn release(self) -> Result<(), Error> {
-        self.bucket.delete(NAME, &self.etag).await
+    pub async fn release(self) -> Result<(), LockError> {
+        if self.bucket.delete(NAME, &self.etag).await? {
+            return Ok(());
+        }
+        // A renewal that was under way when the work ended may have given it another ETag.
+        match read(self.bucket).await? {
+            Some((holder, etag)) if holder.id == self.holder.id => {
+                self.bucket.delete(NAME, &etag).await?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// Who holds the lock now, if anybody does.
-pub async fn read(bucket: Bucket<'_>) -> Result<Option<Holder>, LockError> {
+/// Who holds the lock now, if anybody does, and the ETag that says so.
+pub async fn read(bucket: Bucket<'_>) -> Result<Option<(Holder, String)>, LockError> {
     bucket
         .get(NAME)
         .await?
         .map(|object| {
-            serde_json::from_slice(&object.body).map_err(|_| LockError::Odd(bucket.name()))
+            let holder =
+                serde_json::from_slice(&object.body).map_err(|_| LockError::Odd(bucket.name()))?;
+            Ok((holder, object.etag))
         })
         .transpose()
 }
 
 /// Frees the lock with this id, whoever holds it. Says whether there was one.
 pub async fn unlock(bucket: Bucket<'_>, id: &str) -> Result<bool, LockError> {
-    let Some(object) = bucket.get(NAME).await? else {
+    let Some((holder, etag)) = read(bucket).await? else {
         return Ok(false);
     };
-    let holder: Holder =
-        serde_json::from_slice(&object.body).map_err(|_| LockError::Odd(bucket.name()))?;
     if holder.id != id {
         return Err(LockError::Held(Box::new(holder)));
     }
-    bucket.delete(NAME, &object.etag).await?;
-    Ok(true)
+    Ok(bucket.delete(NAME, &etag).await?)
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {
