@@ -151,6 +151,7 @@ pub struct Aws {
     pub s3: aws_sdk_s3::Client,
     pub sqs: aws_sdk_sqs::Client,
     identity: Identity,
+    has_own_endpoint: bool,
     limits: limit::Limits,
     api_changes: tokio::sync::Mutex<()>,
 }
@@ -252,6 +253,7 @@ impl Aws {
             s3: aws_sdk_s3::Client::from_conf(s3),
             sqs: aws_sdk_sqs::Client::new(config),
             identity,
+            has_own_endpoint: config.endpoint_url().is_some(),
             limits: limit::Limits::default(),
             api_changes: tokio::sync::Mutex::new(()),
         }
@@ -266,6 +268,11 @@ impl Aws {
             .http_client(http_client())
             .build();
         Self::with(&config, identity.clone())
+    }
+
+    /// Whether the services are at an address of the user's own, such as an emulator's.
+    pub fn has_own_endpoint(&self) -> bool {
+        self.has_own_endpoint
     }
 
     /// Who is calling, and where.

@@ -35,6 +35,7 @@ impl Deploy {
             types: resource::ALL,
             observer: &|_| (),
             stop: &Stop::default(),
+            allow_data_loss: self.allow_data_loss,
         };
         let (look, looked) = work::look(&engine, report).await?;
         let timings = vec![
@@ -62,7 +63,6 @@ impl Deploy {
                 commit: project.commit().await,
             },
             done: "Deployed",
-            allow_data_loss: self.allow_data_loss,
             always_ask: false,
             question: format!(
                 "Deploy this to {} of {} in {}?",

@@ -36,11 +36,16 @@ impl Destroy {
             types: resource::ALL,
             observer: &|_| (),
             stop: &Stop::default(),
+            allow_data_loss: self.allow_data_loss,
         };
         let (look, looked) = work::look(&engine, report).await?;
         let timings = vec![("look".to_owned(), looked)];
+        let about = About {
+            command: "destroy".to_owned(),
+            commit: None,
+        };
         if look.plan.is_empty() {
-            engine.forget().await?;
+            engine.forget(&about).await?;
             report.summary(&Summary {
                 command: "destroy",
                 done: "Nothing to destroy",
@@ -54,12 +59,8 @@ impl Destroy {
         }
         work::show(&look.plan, report);
         let task = work::Task {
-            about: About {
-                command: "destroy".to_owned(),
-                commit: None,
-            },
+            about,
             done: "Destroyed",
-            allow_data_loss: self.allow_data_loss,
             always_ask: true,
             question: format!(
                 "Destroy {} of {} in {}? This can't be undone.",

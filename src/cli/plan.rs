@@ -29,6 +29,7 @@ impl Plan {
             types: resource::ALL,
             observer: &|_| (),
             stop: &Stop::default(),
+            allow_data_loss: false,
         };
         let (look, _) = work::look(&engine, report).await?;
         work::show(&look.plan, report);

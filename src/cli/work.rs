@@ -8,7 +8,7 @@ use crate::{
     build::{Artifacts, Event, Part},
     diagnostic::Diagnostic,
     engine::{
-        apply::{Engine, Stop},
+        apply::{AppliedStep, Engine, Stop},
         plan::{Action, Plan, of_kind},
         run::{About, Look},
         scope::Scope,
@@ -111,7 +111,6 @@ pub struct Task<'a> {
     pub about: About,
     /// The word for having done it.
     pub done: &'a str,
-    pub allow_data_loss: bool,
     /// Whether to ask before anything that isn't a deletion.
     pub always_ask: bool,
     pub question: String,
@@ -122,6 +121,7 @@ pub struct Task<'a> {
 /// Refuses what would lose data, and asks about what would be deleted.
 fn approve(
     plan: &Plan,
+    allow_data_loss: bool,
     task: &Task<'_>,
     global: &Global,
     report: &Report,
@@ -131,7 +131,7 @@ fn approve(
         .iter()
         .filter_map(|change| change.data_at_risk.as_deref())
         .collect();
-    if !lost.is_empty() && !task.allow_data_loss {
+    if !lost.is_empty() && !allow_data_loss {
         let diagnostics = plan
             .changes
             .iter()
@@ -171,26 +171,23 @@ pub async fn carry_out(
     global: &Global,
     report: &Report,
 ) -> Result<u8, Failure> {
-    if !approve(&look.plan, &task, global, report)? {
-        report.note("Nothing was changed.");
-        return Ok(exit::FAILED);
-    }
-    let (lock, again) = engine.lock(&look, &task.about).await?;
-    if let Some(again) = again {
-        let differs = again.plan != look.plan;
-        look = again;
-        if differs {
-            report.note("Somebody else deployed meanwhile. What is to be done now:");
-            show(&look.plan, report);
-            match approve(&look.plan, &task, global, report) {
-                Ok(true) => {}
-                refused => {
-                    lock.release().await?;
-                    return refused.map(|_| exit::FAILED);
-                }
-            }
+    let lock = loop {
+        if !approve(&look.plan, engine.allow_data_loss, &task, global, report)? {
+            report.note("Nothing was changed.");
+            return Ok(exit::FAILED);
         }
-    }
+        let (lock, again) = engine.lock(&look, &task.about).await?;
+        let Some(again) = again else { break lock };
+        let same = again.plan == look.plan;
+        look = again;
+        if same {
+            break lock;
+        }
+        // Nobody keeps a stage locked while a person thinks.
+        lock.release().await?;
+        report.note("Somebody else deployed meanwhile. What is to be done now:");
+        show(&look.plan, report);
+    };
     let began = Instant::now();
     let progress = report.progress(&look.plan);
     let outcomes = {
@@ -216,6 +213,12 @@ pub async fn carry_out(
         next: next(endpoint.as_deref()),
         endpoint,
     });
+    let moves = |step: &AppliedStep| {
+        step.address.kind() == resource::stage::KIND && step.action != Action::Delete
+    };
+    if complete && !engine.aws.has_own_endpoint() && outcomes.applied.steps.iter().any(moves) {
+        report.note("API Gateway moves over within two minutes: until then old and new routes may answer in turn.");
+    }
     Ok(if complete { exit::DONE } else { exit::FAILED })
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     address::Address,
@@ -27,8 +27,10 @@ use crate::aws::{Aws, Class, Error, Operation, Service};
 
 /// Steps under way at once; the rate limits of [`Aws`] do the rest.
 const WIDTH: usize = 32;
-/// Times that a create is tried whose answer is lost each time and whose resource isn't there afterwards.
-const CREATE_ATTEMPTS: usize = 3;
+/// How long a create whose answer is lost each time, and whose resource isn't there afterwards, waits for the next try.
+const CREATE_DELAYS_S: [u64; 4] = [1, 4, 15, 30];
+/// How soon a step that waits notices that it's to stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Asks a running apply to begin no further step.
 #[derive(Debug, Default)]
@@ -61,6 +63,8 @@ pub struct Engine<'a> {
     pub observer: Observer<'a>,
     /// Whether to begin no further step.
     pub stop: &'a Stop,
+    /// Whether what holds data may be deleted with it.
+    pub allow_data_loss: bool,
 }
 
 /// How each step ended.
@@ -127,6 +131,8 @@ enum Work {
     Make,
     /// Delete.
     Remove,
+    /// Take away what only the old state needed.
+    Tighten,
     /// Nothing: it goes with its parent.
     GoneWithParent,
 }
@@ -135,6 +141,7 @@ impl Step<'_> {
     fn action(&self) -> Action {
         match self.work {
             Work::Make => self.change.action,
+            Work::Tighten => Action::Tighten,
             Work::Remove | Work::GoneWithParent => Action::Delete,
         }
     }
@@ -146,6 +153,7 @@ impl Engine<'_> {
         let steps = steps(plan, self.stack, self.types);
         let mut outcomes: Vec<Option<Outcome>> = vec![None; steps.len()];
         let mut begun = vec![false; steps.len()];
+        let mut settled_at: Vec<Option<Instant>> = vec![None; steps.len()];
         let mut applied = Applied::before(plan);
         let mut running = FuturesUnordered::new();
         loop {
@@ -160,7 +168,14 @@ impl Engine<'_> {
                     match verdict {
                         Ok(()) => {
                             let desired = self.resolved(step, &applied.attributes);
-                            running.push(async move { (index, self.take(step, desired).await) });
+                            let not_before = step
+                                .after
+                                .iter()
+                                .filter_map(|&before| settled_at[before])
+                                .max();
+                            running.push(async move {
+                                (index, self.take(step, desired, not_before).await)
+                            });
                         }
                         Err(outcome) => {
                             self.note(step, outcome.clone(), Duration::ZERO, &mut applied);
@@ -170,7 +185,7 @@ impl Engine<'_> {
                     }
                 }
             }
-            let Some((index, (result, elapsed))) = running.next().await else {
+            let Some((index, (taken, elapsed))) = running.next().await else {
                 // What was held back by a step that ended in this round without running is looked at again.
                 if ended_early {
                     continue;
@@ -178,9 +193,10 @@ impl Engine<'_> {
                 break;
             };
             let step = &steps[index];
-            let outcome = match result {
+            let outcome = match taken {
                 Ok(changed) => {
                     if step.work == Work::Make {
+                        settled_at[index] = Some(Instant::now() + self.settling_time(step));
                         applied
                             .attributes
                             .entry(step.change.address.clone())
@@ -189,7 +205,7 @@ impl Engine<'_> {
                     }
                     Outcome::Done
                 }
-                Err(error) => Outcome::Failed(error),
+                Err(outcome) => outcome,
             };
             self.note(step, outcome.clone(), elapsed, &mut applied);
             outcomes[index] = Some(outcome);
@@ -213,7 +229,7 @@ impl Engine<'_> {
                 Some(Outcome::NotBegun(cause)) => {
                     return Some(Err(Outcome::NotBegun(cause.clone())));
                 }
-                Some(Outcome::Failed(_)) => {
+                Some(Outcome::Failed(_) | Outcome::HoldsData(_)) => {
                     return Some(Err(Outcome::NotBegun(steps[before].change.address.clone())));
                 }
             }
@@ -252,7 +268,22 @@ impl Engine<'_> {
             })
     }
 
-    async fn take(&self, step: &Step<'_>, desired: Value) -> (Result<Attributes, Error>, Duration) {
+    /// How long AWS may act on what was there before the step. An endpoint of one's own acts at once.
+    fn settling_time(&self, step: &Step<'_>) -> Duration {
+        if self.aws.has_own_endpoint() {
+            Duration::ZERO
+        } else {
+            step.resource.settling_time()
+        }
+    }
+
+    /// Takes a step, but what removes something not before `not_before`.
+    async fn take(
+        &self,
+        step: &Step<'_>,
+        desired: Value,
+        not_before: Option<Instant>,
+    ) -> (Result<Attributes, Outcome>, Duration) {
         let started = Instant::now();
         let address = &step.change.address;
         (self.observer)(Event::Started {
@@ -270,19 +301,47 @@ impl Engine<'_> {
             scope: self.scope,
             notify: &notify,
         };
-        let result = match step.work {
-            Work::Make => self.make(&context, step, desired).await,
-            Work::Remove => match &step.change.observed {
-                Some(observed) => step
-                    .resource
-                    .delete(&context, observed)
-                    .await
-                    .map(|()| Attributes::new()),
-                None => Ok(Attributes::new()),
-            },
-            Work::GoneWithParent => Ok(Attributes::new()),
+        if matches!(step.work, Work::Remove | Work::Tighten)
+            && let Some(not_before) = not_before.filter(|not_before| *not_before > Instant::now())
+        {
+            notify("AWS to have moved over everywhere");
+            while Instant::now() < not_before {
+                if self.stop.is_requested() {
+                    return (Err(Outcome::Stopped), started.elapsed());
+                }
+                sleep_until(not_before.min(Instant::now() + STOP_INTERVAL)).await;
+            }
+        }
+        let result = match (step.work, &step.change.observed) {
+            (Work::Make, _) => self.make(&context, step, desired).await,
+            (Work::Remove, Some(observed)) => self
+                .remove(&context, step.resource, observed)
+                .await
+                .map(|()| Attributes::new()),
+            (Work::Tighten, Some(observed)) => step
+                .resource
+                .tighten(&context, observed, &desired)
+                .await
+                .map(|()| Attributes::new())
+                .map_err(Outcome::from),
+            _ => Ok(Attributes::new()),
         };
         (result, started.elapsed())
+    }
+
+    /// Deletes, unless data came since the plan was made and nobody said that it may go.
+    async fn remove(
+        &self,
+        context: &Context<'_>,
+        resource: &dyn Resource,
+        observed: &Observed,
+    ) -> Result<(), Outcome> {
+        if !self.allow_data_loss
+            && let Some(lost) = resource.data_at_risk(context, observed).await?
+        {
+            return Err(Outcome::HoldsData(lost));
+        }
+        Ok(resource.delete(context, observed).await?)
     }
 
     async fn make(
@@ -290,7 +349,7 @@ impl Engine<'_> {
         context: &Context<'_>,
         step: &Step<'_>,
         desired: Value,
-    ) -> Result<Attributes, Error> {
+    ) -> Result<Attributes, Outcome> {
         let resource = step.resource;
         if has_unknown(&desired) {
             return Err(Error::unexpected(
@@ -299,7 +358,8 @@ impl Engine<'_> {
                     "{} needs an attribute that nobody gave",
                     step.change.address
                 ),
-            ));
+            )
+            .into());
         }
         match (step.change.action, &step.change.observed) {
             (Action::Update, Some(observed)) => {
@@ -308,15 +368,17 @@ impl Engine<'_> {
                     // What wasn't known when planning turned out to be what it was.
                     return Ok(Attributes::new());
                 }
-                resource.update(context, observed, &desired, &fields).await
+                Ok(resource
+                    .update(context, observed, &desired, &fields)
+                    .await?)
             }
             (Action::Replace, Some(observed))
                 if resource.replacement() == Replacement::DeleteFirst =>
             {
-                resource.delete(context, observed).await?;
-                self.create(context, step, &desired).await
+                self.remove(context, resource, observed).await?;
+                Ok(self.create(context, step, &desired).await?)
             }
-            _ => self.create(context, step, &desired).await,
+            _ => Ok(self.create(context, step, &desired).await?),
         }
     }
 
@@ -327,7 +389,7 @@ impl Engine<'_> {
         step: &Step<'_>,
         desired: &Value,
     ) -> Result<Attributes, Error> {
-        let mut attempt = 1;
+        let mut delays = CREATE_DELAYS_S.into_iter().map(Duration::from_secs);
         loop {
             let error = match step.resource.create(context, desired).await {
                 Ok(attributes) => return Ok(attributes),
@@ -355,10 +417,10 @@ impl Engine<'_> {
                 }
                 return Ok(attributes);
             }
-            if error.class() == Class::AlreadyExists || attempt == CREATE_ATTEMPTS {
+            let Some(delay) = delays.next().filter(|_| error.class() == Class::Ambiguous) else {
                 return Err(error);
-            }
-            attempt += 1;
+            };
+            sleep(delay).await;
         }
     }
 
@@ -399,6 +461,10 @@ fn steps<'p>(plan: &'p Plan, stack: &Stack, types: &'p [&'p dyn Resource]) -> Ve
                 push(Work::Make);
                 push(Work::Remove);
             }
+            Action::Update if resource.narrows(&change.fields) => {
+                push(Work::Make);
+                push(Work::Tighten);
+            }
             _ => push(Work::Make),
         }
     }
@@ -423,7 +489,7 @@ fn before(step: &Step<'_>, steps: &[Step<'_>], stack: &Stack) -> Vec<usize> {
         match step.work {
             Work::Make => {
                 (other.work == Work::Make && needs.contains(&other.change.address))
-                    || (other.work != Work::Make
+                    || (matches!(other.work, Work::Remove | Work::GoneWithParent)
                         && step.resource.follows_deletions_of().contains(&kind))
             }
             Work::Remove => {
@@ -435,6 +501,10 @@ fn before(step: &Step<'_>, steps: &[Step<'_>], stack: &Stack) -> Vec<usize> {
                             || stack.get(&other.change.address).is_some_and(|desired| {
                                 desired.needs().contains(&step.change.address)
                             })))
+            }
+            Work::Tighten => {
+                step.resource.deleted_after().contains(&kind)
+                    || (other.work == Work::Make && other.change.address == step.change.address)
             }
             Work::GoneWithParent => {
                 other.work == Work::Remove

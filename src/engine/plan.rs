@@ -25,6 +25,8 @@ pub enum Action {
     Delete,
     /// It's as it should be.
     Keep,
+    /// What only its old state needed is taken away: the last part of an update, never planned by itself.
+    Tighten,
 }
 
 impl Action {
@@ -36,6 +38,7 @@ impl Action {
             Self::Replace => "replace",
             Self::Delete => "delete",
             Self::Keep => "keep",
+            Self::Tighten => "tighten",
         }
     }
 }

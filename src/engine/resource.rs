@@ -2,7 +2,7 @@
 //!
 //! The types themselves are in the module `resource`; nothing here knows any of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -146,6 +146,27 @@ pub trait Resource: Send + Sync {
     /// Attributes that change when the resource is updated, so aren't known before.
     fn changing_attributes(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether changing `fields` takes away what the old state still needs while it's in use. Then [`Resource::update`]
+    /// only adds, and [`Resource::tighten`] takes away after everything in [`Resource::deleted_after`].
+    fn narrows(&self, _fields: &[FieldChange]) -> bool {
+        false
+    }
+
+    /// Takes away what [`Resource::update`] left for the old state.
+    async fn tighten(
+        &self,
+        _context: &Context<'_>,
+        _observed: &Observed,
+        _desired: &Value,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// How long after a change of this type AWS may still act on what was there before.
+    fn settling_time(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Kinds whose changes must be finished before a resource of this type is deleted.

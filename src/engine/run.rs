@@ -47,12 +47,15 @@ impl LookError {
                 .map(|Foreign { address, id }| {
                     Diagnostic::error(
                         "engine::foreign",
-                        format!(
-                            "{address}: `{id}` is there and isn't this stage's: it lacks its tags"
-                        ),
+                        format!("{address}: `{id}` is there and isn't this stage's"),
                     )
-                    .note("wsless never touches what it didn't make")
-                    .help("rename the project or the stage, or remove it yourself")
+                    .note(
+                        "it lacks the stage's tags, or belongs to the stage in another region; wsless never touches \
+                         what isn't its own",
+                    )
+                    .help(
+                        "rename the project or the stage (a stage lives in one region), or remove what is in the way",
+                    )
                 })
                 .collect(),
         }
@@ -212,9 +215,17 @@ impl Engine<'_> {
         }
     }
 
-    /// Removes what the bucket holds of a stage of which nothing else is left.
-    pub async fn forget(&self) -> Result<(), Error> {
-        self.bucket().remove_stage().await
+    /// Removes what the bucket holds of a stage of which nothing else is left, unless somebody is at work on it.
+    pub async fn forget(&self, about: &About) -> Result<(), LockError> {
+        let bucket = self.bucket();
+        if !bucket.list("").await?.is_empty() {
+            let holder = Holder::new(&self.scope.identity.arn, &about.command);
+            let _lock = Lock::acquire(bucket, holder).await?;
+            // The lock goes with the rest.
+            bucket.remove_stage().await?;
+            return Ok(());
+        }
+        Ok(bucket.remove_stage().await?)
     }
 
     fn record(

@@ -8,6 +8,8 @@ use crate::aws::Identity;
 pub const PROJECT_TAG: &str = "wsless:project";
 /// The tag that names the stage.
 pub const STAGE_TAG: &str = "wsless:stage";
+/// The tag that names the region, on what isn't a region's: IAM roles.
+pub const REGION_TAG: &str = "wsless:region";
 
 /// A project's stage in an account and region.
 #[derive(Clone, Debug, PartialEq, Eq)]

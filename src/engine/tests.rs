@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ struct Things {
     renewed_by: &'static [&'static str],
     parent: Option<&'static str>,
     replacement: Replacement,
+    settling_time: Duration,
+    holds: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -89,6 +92,8 @@ impl Things {
             renewed_by: &[],
             parent: None,
             replacement: Replacement::DeleteFirst,
+            settling_time: Duration::ZERO,
+            holds: None,
         }
     }
 
@@ -150,6 +155,31 @@ impl Resource for Things {
         path == "fixed"
     }
 
+    fn narrows(&self, fields: &[FieldChange]) -> bool {
+        fields.iter().any(|field| field.path == "allows")
+    }
+
+    async fn tighten(
+        &self,
+        _context: &Context<'_>,
+        observed: &Observed,
+        _desired: &Value,
+    ) -> Result<(), Error> {
+        self.cloud.note("tighten", &observed.address)
+    }
+
+    fn settling_time(&self) -> Duration {
+        self.settling_time
+    }
+
+    async fn data_at_risk(
+        &self,
+        _context: &Context<'_>,
+        _observed: &Observed,
+    ) -> Result<Option<String>, Error> {
+        Ok(self.holds.map(str::to_owned))
+    }
+
     fn replacement(&self) -> Replacement {
         self.replacement
     }
@@ -202,6 +232,7 @@ async fn apply(stack: &Stack, plan: &Plan, types: &[&dyn Resource], stop: &Stop)
         types,
         observer: &|_| (),
         stop,
+        allow_data_loss: false,
     };
     engine.apply(plan).await
 }
@@ -575,5 +606,112 @@ async fn a_stopped_run_begins_nothing_more() {
             .all(|step| matches!(step.outcome, Outcome::Stopped))
     );
     assert_eq!(applied.steps.len(), 2);
+    assert!(cloud.log().is_empty());
+}
+
+/// A stage leads to a queue by way of a role; the next one doesn't need the queue.
+fn moved() -> (Stack, Observation) {
+    let observed = |kind: &str, name: &str, properties: Value| {
+        Observed::new(Address::new(kind, name), name, &properties).with("id", name)
+    };
+    let resources = vec![
+        observed(
+            "role",
+            "gateway",
+            json!({ "name": "gateway", "allows": "old" }),
+        ),
+        observed("stage", "dev", json!({ "name": "dev", "size": 1 })),
+        observed("queue", "old", json!({ "name": "old" })),
+    ];
+    let mut builder = Builder::default();
+    let role = builder.add(
+        "role",
+        "gateway",
+        &json!({ "name": "gateway", "allows": "new" }),
+    );
+    builder.add_after("stage", "dev", &json!({ "name": "dev", "size": 2 }), [role]);
+    (builder.build().unwrap(), Observation { resources })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_old_state_needs_goes_only_when_it_is_out_of_use_everywhere() {
+    let cloud = Cloud::new();
+    let settling_time = Duration::from_mins(2);
+    let role = Things {
+        deleted_after: &["stage"],
+        ..Things::new("role", cloud)
+    };
+    let stage = Things {
+        settling_time,
+        ..Things::new("stage", cloud)
+    };
+    let queue = Things {
+        deleted_after: &["stage"],
+        ..Things::new("queue", cloud)
+    };
+    let types: [&dyn Resource; 3] = [&role, &stage, &queue];
+    let (stack, observation) = moved();
+    let changed = plan(&stack, &observation, &types).unwrap();
+    let started = tokio::time::Instant::now();
+    let applied = apply(&stack, &changed, &types, &Stop::default()).await;
+    assert!(applied.is_complete());
+    assert!(started.elapsed() >= settling_time);
+    assert!(started.elapsed() < settling_time + Duration::from_secs(1));
+    let log = cloud.log();
+    assert_eq!(log[..2], ["update role/gateway", "update stage/dev"]);
+    let mut last = log[2..].to_vec();
+    last.sort();
+    assert_eq!(last, ["delete queue/old", "tighten role/gateway"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_wait_for_the_old_state() {
+    let cloud = Cloud::new();
+    let role = Things {
+        deleted_after: &["stage"],
+        ..Things::new("role", cloud)
+    };
+    let stage = Things {
+        settling_time: Duration::from_mins(2),
+        ..Things::new("stage", cloud)
+    };
+    let queue = Things {
+        deleted_after: &["stage"],
+        ..Things::new("queue", cloud)
+    };
+    let types: [&dyn Resource; 3] = [&role, &stage, &queue];
+    let (stack, observation) = moved();
+    let changed = plan(&stack, &observation, &types).unwrap();
+    let stop = Stop::default();
+    let started = tokio::time::Instant::now();
+    let (applied, ()) = futures::future::join(apply(&stack, &changed, &types, &stop), async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        stop.request();
+    })
+    .await;
+    assert!(started.elapsed() < Duration::from_secs(11));
+    assert!(!applied.is_complete());
+    assert_eq!(cloud.log(), ["update role/gateway", "update stage/dev"]);
+}
+
+#[tokio::test]
+async fn data_that_came_since_the_plan_is_not_deleted_unasked() {
+    let cloud = Cloud::new();
+    let queue = Things {
+        holds: Some("3 messages"),
+        ..Things::new("queue", cloud)
+    };
+    let types: [&dyn Resource; 1] = [&queue];
+    let observation = Observation {
+        resources: vec![Observed::new(
+            Address::new("queue", "old"),
+            "old",
+            &json!({ "name": "old" }),
+        )],
+    };
+    let nothing = Stack::default();
+    let changed = plan(&nothing, &observation, &types).unwrap();
+    let applied = apply(&nothing, &changed, &types, &Stop::default()).await;
+    assert!(matches!(&applied.steps[0].outcome, Outcome::HoldsData(data) if data == "3 messages"));
     assert!(cloud.log().is_empty());
 }

@@ -211,6 +211,10 @@ fn add_outcome(shown: &mut Value, outcome: &Outcome) {
             shown["outcome"] = json!("failed");
             shown["error"] = self::error(error);
         }
+        Outcome::HoldsData(data) => {
+            shown["outcome"] = json!("failed");
+            shown["data_at_risk"] = json!(data);
+        }
         Outcome::NotBegun(because_of) => {
             shown["outcome"] = json!("not-begun");
             shown["because_of"] = json!(because_of.to_string());

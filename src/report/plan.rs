@@ -32,7 +32,7 @@ pub struct Room {
 pub fn sign(action: Action) -> String {
     match action {
         Action::Create => paint(ADDED, "+"),
-        Action::Update => paint(CHANGED, "~"),
+        Action::Update | Action::Tighten => paint(CHANGED, "~"),
         Action::Replace => format!("{}/{}", paint(REMOVED, "-"), paint(ADDED, "+")),
         Action::Delete => paint(REMOVED, "-"),
         Action::Keep => " ".to_owned(),
@@ -180,7 +180,7 @@ fn render_change(
                 }
             }
         }
-        Action::Keep => {}
+        Action::Keep | Action::Tighten => {}
     }
 }
 

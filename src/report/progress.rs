@@ -195,7 +195,10 @@ impl Board {
         match event {
             Event::Started { address, action } => {
                 // A replacement that makes the new one first deletes the old one in a step of its own.
-                if *action == Action::Delete && self.replaced.remove(address) {
+                // So does an update that takes something away when nobody uses it any more.
+                if *action == Action::Tighten
+                    || *action == Action::Delete && self.replaced.remove(address)
+                {
                     self.total += 1;
                 }
                 self.running.push(Running {
@@ -243,9 +246,12 @@ impl Board {
                         self.done += 1;
                         Some(format!("{} {address}{took}", sign(*action)))
                     }
-                    Outcome::Failed(error) => {
+                    Outcome::Failed(_) | Outcome::HoldsData(_) => {
                         self.failed += 1;
-                        let error = error.to_string();
+                        let error = outcome
+                            .trouble()
+                            .map(|told| told.message)
+                            .unwrap_or_default();
                         // The summary has it whole.
                         let left = width.saturating_sub(text::width(&address) + 12).max(20);
                         let error = cut(&inline(&error), left).into_owned();
@@ -323,6 +329,7 @@ fn doing(action: Action) -> &'static str {
         Action::Replace => "replacing",
         Action::Delete => "deleting",
         Action::Keep => "keeping",
+        Action::Tighten => "tightening",
     }
 }
 

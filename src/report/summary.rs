@@ -59,14 +59,14 @@ impl Summary<'_> {
         let mut tally = Tally::default();
         for step in &self.applied.steps {
             match (&step.outcome, step.action) {
-                (Outcome::Failed(_), _) => tally.failed += 1,
+                (Outcome::Failed(_) | Outcome::HoldsData(_), _) => tally.failed += 1,
                 (Outcome::NotBegun(_) | Outcome::Stopped, _) => tally.not_begun += 1,
                 (Outcome::Done, Action::Create) => tally.created += 1,
                 (Outcome::Done, Action::Update) => tally.changed += 1,
                 (Outcome::Done, Action::Replace) => tally.replaced += 1,
                 (Outcome::Done, Action::Delete) if self.is_replaced(&step.address) => {}
                 (Outcome::Done, Action::Delete) => tally.deleted += 1,
-                (Outcome::Done, Action::Keep) => {}
+                (Outcome::Done, Action::Keep | Action::Tighten) => {}
             }
         }
         tally
@@ -145,8 +145,7 @@ pub fn failure(summary: &Summary<'_>, width: Option<usize>) -> String {
     let mut shown = String::new();
     let steps = &summary.applied.steps;
     for step in steps {
-        if let Outcome::Failed(error) = &step.outcome {
-            let mut told = error.diagnostic();
+        if let Some(mut told) = step.outcome.trouble() {
             told.message = format!(
                 "can't {} {}: {}",
                 step.action.as_str(),

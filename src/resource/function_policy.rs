@@ -1,7 +1,8 @@
 //! Resource policies on the alias `live`: which routes and authorizers may call it.
 //!
 //! Alias and function have policies of their own; what calls the alias needs a statement there [LDG]. There is no way
-//! to change a statement: the new one is added under a new id before the old one goes, so that access never lapses.
+//! to change a statement: the new one is added under a new id, and the old one goes when no live deployment uses it, so
+//! that access never lapses.
 //! All statements of a function are one resource, since parallel changes may lose statements [TF]. Statements whose id
 //! isn't of our form are somebody else's and are left alone.
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Attributes, Context, Observed, Resource, alias::LIVE, function, parse};
+use super::{Attributes, Context, Observed, Resource, alias::LIVE, function, parse, touches};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -118,6 +119,31 @@ impl Resource for FunctionPolicies {
         Ok(())
     }
 
+    fn narrows(&self, fields: &[FieldChange]) -> bool {
+        touches(fields, "source_arns")
+    }
+
+    async fn tighten(
+        &self,
+        context: &Context<'_>,
+        observed: &Observed,
+        desired: &Value,
+    ) -> Result<(), Error> {
+        let policy: FunctionPolicy = parse(REMOVE, desired)?;
+        let wanted: Vec<String> = policy
+            .source_arns
+            .iter()
+            .filter_map(Text::as_literal)
+            .map(|source| sid(&source))
+            .collect();
+        for old in split(observed.attribute("sids")) {
+            if !wanted.iter().any(|sid| sid == old) {
+                remove(context, &policy.function_name, old).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn deleted_after(&self) -> &'static [&'static str] {
         &["api", "stage"]
     }
@@ -191,9 +217,6 @@ async fn apply(context: &Context<'_>, desired: &Value, present: &str) -> Result<
                 },
             )
             .await?;
-    }
-    for old in split(present).filter(|old| !wanted.iter().any(|(sid, _)| sid == old)) {
-        remove(context, name, old).await?;
     }
     Ok(Attributes::new())
 }

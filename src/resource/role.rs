@@ -1,6 +1,7 @@
 //! IAM roles, each with one inline policy.
 //!
-//! A role's path says whose it is. A new role can't be assumed for some seconds: whoever uses it waits, not the role
+//! A role's path and its tag `wsless:region` say whose it is: IAM is the same in all regions, so a stage that is deployed
+//! in one has the names in all. A new role can't be assumed for some seconds: whoever uses it waits, not the role
 //! [STK: CreateFunction succeeded 10.7 s after CreateRole]. Limits: a name of 64 characters, inline policies of 10,240
 //! characters in all [IAM model].
 
@@ -12,10 +13,14 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Attributes, Context, Observed, Resource, parse, tag_changes, to_value, touches};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, to_value, touches,
+};
 use crate::{
     aws::{Error, Operation, Service, Settle},
-    engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
+    engine::{
+        address::Address, plan::FieldChange, properties::Text, scope::REGION_TAG, survey::Survey,
+    },
 };
 
 /// The kind of [`Roles`].
@@ -129,11 +134,14 @@ impl Resource for Roles {
                     .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
                     .collect(),
             };
-            let thing = scope.thing(name).unwrap_or(name);
-            Ok(
-                Observed::new(Address::new(KIND, thing), role.arn(), &properties)
-                    .with("arn", role.arn()),
-            )
+            let address = Address::new(KIND, scope.thing(name).unwrap_or(name));
+            Ok(match properties.tags.get(REGION_TAG) {
+                Some(region) if *region != scope.identity.region => {
+                    let id = format!("{} (of this stage in {region})", role.arn());
+                    Observed::new(address, id, &properties).owned_by(Owner::SomebodyElse)
+                }
+                _ => Observed::new(address, role.arn(), &properties).with("arn", role.arn()),
+            })
         });
         try_join_all(observed).await
     }
@@ -182,7 +190,15 @@ impl Resource for Roles {
                 .await?;
         }
         if touches(fields, "policy") {
-            put_policy(context, &role).await?;
+            // What the old state needs stays until nobody uses it: see `tighten`.
+            put_policy(
+                context,
+                &Role {
+                    policy: union(&observed.properties, &role.policy),
+                    ..role.clone()
+                },
+            )
+            .await?;
         }
         let (set, gone) = tag_changes(&observed.properties, &role.tags);
         if !set.is_empty() {
@@ -261,6 +277,25 @@ impl Resource for Roles {
             .await
     }
 
+    fn narrows(&self, fields: &[FieldChange]) -> bool {
+        fields
+            .iter()
+            .any(|field| field.before.is_some() && touches(std::slice::from_ref(field), "policy"))
+    }
+
+    async fn tighten(
+        &self,
+        context: &Context<'_>,
+        observed: &Observed,
+        desired: &Value,
+    ) -> Result<(), Error> {
+        let role: Role = parse(PUT_POLICY, desired)?;
+        if union(&observed.properties, &role.policy) == role.policy {
+            return Ok(());
+        }
+        put_policy(context, &role).await
+    }
+
     fn is_replaced_by(&self, path: &str) -> bool {
         matches!(path, "name" | "path")
     }
@@ -274,6 +309,23 @@ impl Resource for Roles {
             "api",
         ]
     }
+}
+
+/// The desired statements, and those that are there and aren't desired any more.
+fn union(observed: &Value, desired: &[Statement]) -> Vec<Statement> {
+    let present: Vec<Statement> =
+        serde_json::from_value(observed["policy"].clone()).unwrap_or_default();
+    let gone = present
+        .into_iter()
+        .filter(|statement| !desired.contains(statement))
+        // What isn't of our form is shown as text, which is no action.
+        .filter(|statement| {
+            !statement
+                .actions
+                .iter()
+                .any(|action| action.starts_with('{'))
+        });
+    desired.iter().cloned().chain(gone).collect()
 }
 
 async fn put_policy(context: &Context<'_>, role: &Role) -> Result<(), Error> {
@@ -411,6 +463,21 @@ mod tests {
         )
         .to_string();
         assert_eq!(statements(&document(&encoded)), policy);
+    }
+
+    #[test]
+    fn what_the_old_state_needs_stays_until_it_is_out_of_use() {
+        let statement = |resource: &str| Statement {
+            actions: vec!["sqs:SendMessage".into()],
+            resources: vec![resource.into()],
+        };
+        let observed = json!({ "policy": [statement("old"), statement("both")] });
+        let desired = [statement("both"), statement("new")];
+        assert_eq!(
+            union(&observed, &desired),
+            [statement("both"), statement("new"), statement("old")]
+        );
+        assert_eq!(union(&json!({ "policy": desired }), &desired), desired);
     }
 
     #[test]

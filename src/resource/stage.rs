@@ -228,6 +228,11 @@ impl Resource for Stages {
         path == "api_id"
     }
 
+    fn settling_time(&self) -> Duration {
+        // Old and new routes flap for 75 to 85 s after UpdateStage [STK websocket_lifecycle].
+        Duration::from_mins(2)
+    }
+
     fn parent(&self) -> Option<&'static str> {
         Some(api::KIND)
     }

@@ -1,8 +1,10 @@
 //! What each role may do: its own ARNs only, and no `*` where AWS can name the resource.
 
+use std::collections::BTreeMap;
+
 use super::{Draft, RESULTS};
 use crate::{
-    engine::properties::Text,
+    engine::{properties::Text, scope::REGION_TAG},
     manifest::{HandlerName, Order},
     resource::{role::Statement, table::CONNECTIONS},
 };
@@ -59,6 +61,13 @@ impl Draft<'_> {
             actions: vec!["execute-api:ManageConnections".to_owned()],
             resources: vec![resource],
         }
+    }
+
+    /// A role's tags name the region too: IAM is the same in all of them.
+    pub(super) fn role_tags(&self) -> BTreeMap<String, String> {
+        let mut tags = self.tags.clone();
+        tags.insert(REGION_TAG.to_owned(), self.scope.identity.region.clone());
+        tags
     }
 
     /// What the manifest adds for a handler.

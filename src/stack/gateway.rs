@@ -168,7 +168,7 @@ impl Draft<'_> {
             path: self.scope.role_path(),
             trusted_service: "apigateway.amazonaws.com".to_owned(),
             policy: vec![self.may_enqueue()],
-            tags: self.tags.clone(),
+            tags: self.role_tags(),
         };
         let role = self.builder.add("role", GATEWAY, &role);
         for (thing, order) in queued {

@@ -227,7 +227,7 @@ impl Draft<'_> {
             path: self.scope.role_path(),
             trusted_service: "lambda.amazonaws.com".to_owned(),
             policy: spec.policy,
-            tags: self.tags.clone(),
+            tags: self.role_tags(),
         };
         let role = self.builder.add("role", thing, &role);
         let log_group = LogGroup {
