@@ -109,3 +109,46 @@ pub fn touches(fields: &[FieldChange], path: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     })
 }
+
+/// Whether the changes at or under `path` do more than add.
+pub fn takes_away(fields: &[FieldChange], path: &str) -> bool {
+    fields
+        .iter()
+        .filter(|field| touches(std::slice::from_ref(field), path))
+        .any(|field| match (&field.before, &field.after) {
+            (None, _) => false,
+            (Some(Value::Array(before)), Some(Value::Array(after))) => {
+                before.iter().any(|value| !after.contains(value))
+            }
+            _ => true,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_that_only_grows_takes_nothing_away() {
+        let change = |before: Value, after: Value| {
+            [FieldChange {
+                path: "policy".into(),
+                before: Some(before),
+                after: Some(after),
+                secret: false,
+            }]
+        };
+        assert!(!takes_away(
+            &change(json!(["a"]), json!(["a", "b"])),
+            "policy"
+        ));
+        assert!(takes_away(
+            &change(json!(["a", "b"]), json!(["b"])),
+            "policy"
+        ));
+        assert!(takes_away(&change(json!("a"), json!("b")), "policy"));
+        assert!(!takes_away(&change(json!("a"), json!("b")), "tags"));
+    }
+}

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Attributes, Context, Observed, Resource, alias::LIVE, function, parse, touches};
+use super::{Attributes, Context, Observed, Resource, alias::LIVE, function, parse, takes_away};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -120,7 +120,7 @@ impl Resource for FunctionPolicies {
     }
 
     fn narrows(&self, fields: &[FieldChange]) -> bool {
-        touches(fields, "source_arns")
+        takes_away(fields, "source_arns")
     }
 
     async fn tighten(

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, to_value, touches,
+    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, takes_away, to_value,
+    touches,
 };
 use crate::{
     aws::{Error, Operation, Service, Settle},
@@ -278,9 +279,7 @@ impl Resource for Roles {
     }
 
     fn narrows(&self, fields: &[FieldChange]) -> bool {
-        fields
-            .iter()
-            .any(|field| field.before.is_some() && touches(std::slice::from_ref(field), "policy"))
+        takes_away(fields, "policy")
     }
 
     async fn tighten(
