@@ -1,11 +1,12 @@
 //! `push`: takes the results queue's messages to their connections.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -226,42 +227,65 @@ impl Push {
         until: Instant,
     ) -> Vec<Sent> {
         let mut outcomes: Vec<Sent> = lanes.iter().map(|_| Sent::default()).collect();
-        let mut waiting: VecDeque<(usize, Lane)> = lanes.iter().cloned().enumerate().collect();
+        let slots = Arc::new(Semaphore::new(CONCURRENCY));
         let mut tasks = JoinSet::new();
-        loop {
-            while tasks.len() < CONCURRENCY
-                && let Some((i, lane)) = waiting.pop_front()
-            {
-                let (push, texts) = (Arc::clone(self), Arc::clone(texts));
-                tasks.spawn(async move { (i, push.send_lane(&lane, &texts, until).await) });
-            }
-            match tasks.join_next().await {
-                Some(Ok((i, sent))) => outcomes[i] = sent,
-                Some(Err(_)) => {}
-                None => return outcomes,
+        for (i, lane) in lanes.iter().cloned().enumerate() {
+            let slot = Slot::of(&slots).await;
+            let (push, texts) = (Arc::clone(self), Arc::clone(texts));
+            tasks.spawn(async move { (i, push.send_lane(&lane, &texts, until, slot).await) });
+            while let Some(ended) = tasks.try_join_next() {
+                if let Ok((i, sent)) = ended {
+                    outcomes[i] = sent;
+                }
             }
         }
+        while let Some(ended) = tasks.join_next().await {
+            if let Ok((i, sent)) = ended {
+                outcomes[i] = sent;
+            }
+        }
+        outcomes
     }
 
     /// Sends one connection's messages one after the other. What fails holds back the rest; who is gone needs none.
-    async fn send_lane(&self, lane: &Lane, texts: &[Bytes], until: Instant) -> Sent {
+    async fn send_lane(
+        &self,
+        lane: &Lane,
+        texts: &[Bytes],
+        until: Instant,
+        mut slot: Slot,
+    ) -> Sent {
         let mut sent = Sent::default();
-        for message in &lane.messages {
-            match self
-                .send(
-                    &lane.connection,
-                    &texts[*message],
-                    until,
-                    &mut sent.throttled,
-                )
-                .await
-            {
+        let mut opening = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        let mut messages = lane.messages.iter().peekable();
+        while let Some(message) = messages.peek() {
+            let text = &texts[**message];
+            let mut post = self
+                .send(&lane.connection, text, until, &mut sent.throttled)
+                .await;
+            // Who was sent something was open.
+            if matches!(post, Post::Gone) && sent.delivered == 0 {
+                post = self.absent(&lane.connection, until).await;
+            }
+            match post {
                 Post::Sent => {
                     sent.delivered += 1;
                     sent.done += 1;
+                    messages.next();
                 }
-                Post::Dropped => sent.done += 1,
-                Post::Gone => {
+                Post::Dropped => {
+                    sent.done += 1;
+                    messages.next();
+                }
+                Post::Opening => {
+                    let again = Instant::now() + opening.next_delay();
+                    if again >= until {
+                        self.not_sent(&lane.connection, "it isn't open yet");
+                        break;
+                    }
+                    slot.lend_until(again).await;
+                }
+                Post::Never | Post::Gone => {
                     sent.gone += 1;
                     sent.done = lane.messages.len();
                     self.forget(&lane.connection).await;
@@ -271,6 +295,25 @@ impl Push {
             }
         }
         sent
+    }
+
+    /// What a 410 means: the connection is closed, or isn't open yet. Its entry is written during `$connect`, so a
+    /// greeting or a broadcast can be faster than the handshake, and forgetting it then would hide it for good. A young
+    /// entry is waited for; `$disconnect` takes it away, or it grows old: so nobody is waited for long.
+    async fn absent(&self, connection: &str, until: Instant) -> Post {
+        let look = self.store.may_be_opening(connection);
+        match tokio::time::timeout_at(until, look).await {
+            Ok(Ok(true)) => Post::Opening,
+            Ok(Ok(false)) => Post::Gone,
+            Ok(Err(error)) => {
+                self.not_sent(connection, &error.to_string());
+                Post::Failed
+            }
+            Err(_) => {
+                self.not_sent(connection, "the registry didn't answer in time");
+                Post::Failed
+            }
+        }
     }
 
     /// Sends one message to one connection. 429 is that client's full buffer, or the account's rate: each connection
@@ -300,8 +343,9 @@ impl Push {
             let (transient, reason) = match result {
                 Ok(answer) => match answer.status {
                     200..300 => return Post::Sent,
-                    // 410: closed, or not open yet. 400: an id that never was (AWS gives no 404 here).
-                    410 | 400 => return Post::Gone,
+                    410 => return Post::Gone,
+                    // AWS gives no 404 here.
+                    400 => return Post::Never,
                     413 => {
                         self.log(
                             Level::Error,
@@ -323,16 +367,20 @@ impl Push {
             };
             let delay = backoff.next_delay();
             if !transient || backoff.attempts() >= ATTEMPTS || Instant::now() + delay >= until {
-                self.log(
-                    Level::Warn,
-                    &format!("not sent: {reason}"),
-                    None,
-                    &[("connectionId", connection)],
-                );
+                self.not_sent(connection, &reason);
                 return Post::Failed;
             }
             tokio::time::sleep(delay).await;
         }
+    }
+
+    fn not_sent(&self, connection: &str, reason: &str) {
+        self.log(
+            Level::Warn,
+            &format!("not sent: {reason}"),
+            None,
+            &[("connectionId", connection)],
+        );
     }
 
     /// A gone connection leaves the registry. If that fails it expires, or the next push finds it.
@@ -409,6 +457,34 @@ enum Post {
     Sent,
     /// It can never be sent.
     Dropped,
+    /// 410: closed, or not open yet.
     Gone,
+    /// 410, and the handshake may still be going on.
+    Opening,
+    /// An id that never was.
+    Never,
     Failed,
+}
+
+/// The right to send: there are as many as lanes that send at once.
+struct Slot {
+    slots: Arc<Semaphore>,
+    /// `None` only if the semaphore were closed, which nobody does.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    async fn of(slots: &Arc<Semaphore>) -> Self {
+        Self {
+            permit: Arc::clone(slots).acquire_owned().await.ok(),
+            slots: Arc::clone(slots),
+        }
+    }
+
+    /// Waits, and lets another lane send meanwhile.
+    async fn lend_until(&mut self, when: Instant) {
+        self.permit = None;
+        tokio::time::sleep_until(when).await;
+        *self = Self::of(&self.slots).await;
+    }
 }

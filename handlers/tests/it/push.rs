@@ -102,6 +102,130 @@ async fn a_gone_connection_leaves_the_registry_and_its_messages_are_done() {
 }
 
 #[tokio::test]
+async fn a_greeting_that_is_faster_than_the_handshake_waits_for_it() {
+    let cloud = Cloud::start().await;
+    cloud.entered("new", &["lobby"], Duration::ZERO);
+    cloud.script("@connections/new", 3, 410, "");
+    let _function = Function::builtin(&cloud, "push", &[]);
+    let records = [
+        result("m1", to("new"), "welcome"),
+        result("m2", json!({"all": true}), "news"),
+    ];
+    assert!(cloud.invoke(batch(&records)).await.failures().is_empty());
+    assert_eq!(posts_to(&cloud, "new"), ["welcome", "news"]);
+    assert_eq!(cloud.table(), ["new/*", "new/lobby"]);
+    let looks = cloud.requests("GetItem");
+    assert_eq!(looks.len(), 3);
+    assert!(
+        looks
+            .iter()
+            .all(|look| look.input["ConsistentRead"] == true)
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_open_in_time_stays_known_until_its_entry_is_old() {
+    let cloud = Cloud::start().await;
+    cloud.open("here", &[]);
+    cloud.entered("new", &[], Duration::ZERO);
+    cloud.script("@connections/new", 1000, 410, "");
+    cloud.time_limit(Duration::from_secs(1));
+    let function = Function::builtin(&cloud, "push", &[]);
+    let greeting = batch(&[result("m1", to("new"), "welcome")]);
+    assert_eq!(cloud.invoke(greeting.clone()).await.failures(), ["m1"]);
+    function
+        .logged(&["not sent", "isn't open yet", "new"])
+        .await;
+    let news = batch(&[result("m2", json!({"all": true}), "news")]);
+    assert!(cloud.invoke(news).await.failures().is_empty());
+    assert_eq!(cloud.results()[0]["to"], json!({"connections": ["new"]}));
+    assert_eq!(cloud.table(), ["here/*", "new/*"]);
+    cloud.entered("new", &[], Duration::from_secs(31));
+    assert!(cloud.invoke(greeting).await.failures().is_empty());
+    assert_eq!(cloud.table(), ["here/*"]);
+}
+
+#[tokio::test]
+async fn a_young_connection_that_closes_is_not_waited_for() {
+    let cloud = Cloud::start().await;
+    cloud.entered("new", &[], Duration::ZERO);
+    cloud.entered("known", &[], Duration::ZERO);
+    cloud.script("@connections/new", 1000, 410, "");
+    cloud.script("@connections/known", 1, 200, "");
+    cloud.script("@connections/known", 1, 410, "");
+    let function = Function::builtin(&cloud, "push", &[]);
+    let records = [
+        result("m1", to("known"), "1"),
+        result("m2", to("known"), "2"),
+    ];
+    assert!(cloud.invoke(batch(&records)).await.failures().is_empty());
+    assert_eq!(cloud.table(), ["new/*"]);
+    assert_eq!(
+        cloud.requests("GetItem").len(),
+        0,
+        "who got the first message had opened"
+    );
+    let event = batch(&[result("m3", to("new"), "welcome")]);
+    let (outcome, ()) = tokio::join!(cloud.invoke(event), async {
+        cloud.requested("GetItem").await;
+        cloud.close("new");
+    });
+    assert!(outcome.failures().is_empty());
+    assert!(cloud.table().is_empty());
+    assert_eq!(function.logged(&["PushGone"]).await["PushGone"], 1.0);
+}
+
+#[tokio::test]
+async fn connections_that_are_still_opening_hold_nobody_else_up() {
+    let cloud = Cloud::start().await;
+    let mut everyone: Vec<String> = (0..100).map(|i| format!("new-{i}")).collect();
+    for connection in &everyone {
+        cloud.entered(connection, &[], Duration::ZERO);
+    }
+    everyone.push("open".into());
+    cloud.script("@connections/new-", 100_000, 410, "");
+    cloud.time_limit(Duration::from_secs(2));
+    let _function = Function::builtin(&cloud, "push", &[]);
+    let event = batch(&[result("m1", json!({"connections": everyone}), "news")]);
+    assert!(cloud.invoke(event).await.failures().is_empty());
+    assert_eq!(posts_to(&cloud, "open"), ["news"]);
+    assert_eq!(
+        cloud.results()[0]["to"]["connections"]
+            .as_array()
+            .unwrap()
+            .len(),
+        100
+    );
+    assert_eq!(cloud.table().len(), 100);
+}
+
+#[tokio::test]
+async fn a_connection_whose_entry_can_not_be_read_is_not_forgotten() {
+    let cloud = Cloud::start().await;
+    cloud.open("a", &[]);
+    cloud.script("@connections/a", 9, 410, "");
+    cloud.script("GetItem", 1, 400, r#"{"__type":"AccessDeniedException"}"#);
+    let function = Function::builtin(&cloud, "push", &[]);
+    let event = batch(&[result("m1", to("a"), "x")]);
+    assert_eq!(cloud.invoke(event.clone()).await.failures(), ["m1"]);
+    assert_eq!(cloud.table(), ["a/*"]);
+    function.logged(&["not sent", "AccessDenied"]).await;
+    assert!(cloud.invoke(event).await.failures().is_empty());
+    assert!(cloud.table().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_registry_who_is_not_open_is_gone() {
+    let cloud = Cloud::start().await;
+    cloud.script("@connections/a", 9, 410, "");
+    let _function = Function::builtin(&cloud, "push", &[("WSLESS_CONNECTIONS_TABLE", "")]);
+    let event = batch(&[result("m1", to("a"), "x")]);
+    assert!(cloud.invoke(event).await.failures().is_empty());
+    assert_eq!(cloud.requests("PostToConnection refused").len(), 1);
+    assert_eq!(cloud.requests("GetItem").len(), 0);
+}
+
+#[tokio::test]
 async fn a_client_that_stays_full_gets_its_messages_later_in_their_order() {
     let cloud = Cloud::start().await;
     cloud.script("@connections/full", 1000, 429, "");
