@@ -1,6 +1,6 @@
 //! `push`: takes the results queue's messages to their connections.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,10 @@ const CONCURRENCY: usize = 64;
 const ATTEMPTS: u32 = 6;
 /// The connections of one message that says who is left: their ids are about 20 bytes each.
 const REST: usize = 1000;
+/// How often those are tried who missed what others got. The queue's own count can't tell: each time it's a new message.
+const TRIES: u32 = 5;
+/// The first pause before those are tried again; each further one is twice as long.
+const PAUSE: Duration = Duration::from_secs(10);
 /// Sending stops this long before Lambda ends the process: what's left must still be put back into the queue.
 const MARGIN: Duration = Duration::from_secs(3);
 
@@ -77,6 +81,8 @@ struct Sendable {
 struct Sent {
     /// How many of the lane's messages need nothing more.
     done: usize,
+    /// Whether the time was up before the next message was tried: that isn't the connection's fault.
+    late: bool,
     delivered: u32,
     gone: u32,
     throttled: u32,
@@ -113,33 +119,41 @@ impl Push {
                 .collect(),
         );
         let sent = self.send_lanes(&lanes, &texts, until).await;
+        let done: Vec<usize> = sent.iter().map(|one| one.done).collect();
+        let late: HashSet<&str> = lanes
+            .iter()
+            .zip(&sent)
+            .filter(|(_, sent)| sent.late)
+            .map(|(lane, _)| lane.connection.as_str())
+            .collect();
+        let mut dropped = 0;
+        let verdicts = verdicts(sendable.len(), &lanes, &done);
+        for (one, verdict) in sendable.iter().zip(verdicts) {
+            let record = &records[one.record];
+            match verdict {
+                Verdict::Done => {}
+                Verdict::Retry => failed.push(one.record),
+                Verdict::Rest(connections) => {
+                    match self.put_back(record, one, connections, &late).await {
+                        Some(given_up) => dropped += given_up,
+                        None => failed.push(one.record),
+                    }
+                }
+            }
+        }
         let sum = |what: fn(&Sent) -> u32| sent.iter().map(what).sum::<u32>();
-        let counts = [
+        [
             ("PushSent", sum(|s| s.delivered)),
             ("PushGone", sum(|s| s.gone)),
             ("PushThrottled", sum(|s| s.throttled)),
-        ];
-        counts
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .fold(Metrics::new(), |metrics, (name, count)| {
-                metrics.count(name, count)
-            })
-            .emit();
-        let done: Vec<usize> = sent.iter().map(|one| one.done).collect();
-        let verdicts = verdicts(sendable.len(), &lanes, &done);
-        for (one, verdict) in sendable.iter().zip(verdicts) {
-            let back = match verdict {
-                Verdict::Done => false,
-                Verdict::Retry => true,
-                Verdict::Rest(connections) => {
-                    !self.put_back(&records[one.record], one, &connections).await
-                }
-            };
-            if back {
-                failed.push(one.record);
-            }
-        }
+            ("PushDropped", dropped),
+        ]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .fold(Metrics::new(), |metrics, (name, count)| {
+            metrics.count(name, count)
+        })
+        .emit();
         failed
     }
 
@@ -292,6 +306,11 @@ impl Push {
                     break;
                 }
                 Post::Failed => break,
+                Post::Late => {
+                    // Who was waited for in vain was tried.
+                    sent.late = opening.attempts() == 0 || sent.delivered > 0;
+                    break;
+                }
             }
         }
         sent
@@ -334,7 +353,11 @@ impl Push {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             if Instant::now() >= until {
-                return Post::Failed;
+                return if backoff.attempts() == 0 {
+                    Post::Late
+                } else {
+                    Post::Failed
+                };
             }
             let post = self.aws.post("execute-api", &url, &headers, text.clone());
             let Ok(result) = tokio::time::timeout_at(until, post).await else {
@@ -395,9 +418,16 @@ impl Push {
         }
     }
 
-    /// Puts a message back for those only who didn't get it. False if the queue didn't take it: then the whole message
-    /// comes back, and some get it twice.
-    async fn put_back(&self, record: &Record, one: &Sendable, connections: &[String]) -> bool {
+    /// Puts a message back for those only who didn't get it, and says how many of them it gave up: who was tried too
+    /// often, for a client that stays full would otherwise go round until it closes. `late` are those that weren't
+    /// tried. `None` if the queue didn't take it: then the whole message comes back, and some get it twice.
+    async fn put_back(
+        &self,
+        record: &Record,
+        one: &Sendable,
+        connections: Vec<String>,
+        late: &HashSet<&str>,
+    ) -> Option<u32> {
         let Some(url) = self.environment.results_queue.as_deref() else {
             self.log(
                 Level::Error,
@@ -405,15 +435,31 @@ impl Push {
                 Some(&one.message),
                 &[],
             );
-            return false;
+            return None;
         };
-        let entries: Vec<_> = connections
+        let (late, mut tried): (Vec<String>, Vec<String>) = connections
+            .into_iter()
+            .partition(|connection| late.contains(connection.as_str()));
+        let before = one.message.tries;
+        let given_up = if before.saturating_add(1) >= TRIES {
+            std::mem::take(&mut tried)
+        } else {
+            Vec::new()
+        };
+        let pause = PAUSE * (1 << before.min(TRIES));
+        let again = tried.chunks(REST).map(|chunk| (chunk, before + 1, pause));
+        let untried = late
             .chunks(REST)
+            .map(|chunk| (chunk, before, Duration::ZERO));
+        let entries: Vec<_> = again
+            .chain(untried)
             .enumerate()
-            .map(|(i, chunk)| {
+            .map(|(i, (chunk, tries, delay))| {
                 let mut message = one.message.clone();
                 message.to = To::Connections(chunk.to_vec());
+                message.tries = tries;
                 let mut entry = message.entry(format!("{}-rest-{i}", record.message_id));
+                entry.delay = delay;
                 if !one.group.is_empty() {
                     entry.group.clone_from(&one.group);
                 }
@@ -429,7 +475,19 @@ impl Push {
                 &[],
             );
         }
-        results.iter().all(Result::is_ok)
+        if results.iter().any(Result::is_err) {
+            return None;
+        }
+        if !given_up.is_empty() {
+            let count = given_up.len();
+            self.log(
+                Level::Error,
+                &format!("dropped for {count} connections: tried {TRIES} times"),
+                Some(&one.message),
+                &[("connectionId", &given_up[0])],
+            );
+        }
+        Some(u32::try_from(given_up.len()).unwrap_or(u32::MAX))
     }
 
     fn log(
@@ -464,6 +522,8 @@ enum Post {
     /// An id that never was.
     Never,
     Failed,
+    /// It wasn't tried: the time was up.
+    Late,
 }
 
 /// The right to send: there are as many as lanes that send at once.

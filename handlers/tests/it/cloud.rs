@@ -23,6 +23,9 @@ use crate::signature;
 /// Nothing here takes longer, on any machine, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A scripted status that isn't answered.
+pub const SILENCE: u16 = 599;
+
 /// What a function answered.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -116,9 +119,11 @@ impl Cloud {
                     let (server, waiting, done) =
                         (server.clone(), Arc::clone(&waiting), done.clone());
                     async move {
-                        Ok::<_, std::convert::Infallible>(
-                            server.answer(request, waiting, done).await,
-                        )
+                        let answer = server.answer(request, waiting, done).await;
+                        if answer.status() == SILENCE {
+                            std::future::pending::<()>().await;
+                        }
+                        Ok::<_, std::convert::Infallible>(answer)
                     }
                 });
                 tokio::spawn(
@@ -130,7 +135,8 @@ impl Cloud {
         cloud
     }
 
-    /// The next `times` requests whose operation or path contains `when` get this answer.
+    /// The next `times` requests whose operation or path contains `when` get this answer; with
+    /// the status [`SILENCE`] none.
     pub fn script(&self, when: &str, times: usize, status: u16, body: &str) {
         let scripted = Scripted {
             when: when.into(),
@@ -159,7 +165,9 @@ impl Cloud {
     /// Puts a connection into the table whose `$connect` was this long ago. Entries are kept for 2 h 10 min.
     pub fn entered(&self, connection: &str, rooms: &[&str], ago: Duration) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let expires = (now + Duration::from_mins(130) - ago).as_secs();
+        let expires = (now + Duration::from_mins(130))
+            .saturating_sub(ago)
+            .as_secs();
         let mut state = self.state.lock().unwrap();
         for room in rooms.iter().copied().chain(["*"]) {
             let item = json!({"connection": {"S": connection}, "room": {"S": room}, "expires": {"N": expires.to_string()}});

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, Function, Outcome, batch, fifo};
+use crate::cloud::{Cloud, Function, Outcome, SILENCE, batch, fifo};
 
 fn result(id: &str, to: impl Into<Value>, data: &str) -> Value {
     let to: Value = to.into();
@@ -189,13 +189,10 @@ async fn connections_that_are_still_opening_hold_nobody_else_up() {
     let event = batch(&[result("m1", json!({"connections": everyone}), "news")]);
     assert!(cloud.invoke(event).await.failures().is_empty());
     assert_eq!(posts_to(&cloud, "open"), ["news"]);
-    assert_eq!(
-        cloud.results()[0]["to"]["connections"]
-            .as_array()
-            .unwrap()
-            .len(),
-        100
-    );
+    let results = cloud.results();
+    let again = results[0]["to"]["connections"].as_array().unwrap();
+    assert_eq!((results.len(), again.len()), (1, 100));
+    assert_eq!(results[0]["tries"], 1, "who was waited for was tried");
     assert_eq!(cloud.table().len(), 100);
 }
 
@@ -347,13 +344,16 @@ async fn after_a_partial_broadcast_only_those_who_missed_it_get_it_again() {
     assert!(cloud.invoke(event).await.failures().is_empty());
     assert_eq!(
         cloud.results(),
-        [json!({"version": 1, "to": {"connections": ["b"]}, "data": "news", "request": "R="})]
+        [
+            json!({"version": 1, "to": {"connections": ["b"]}, "data": "news", "request": "R=", "tries": 1})
+        ]
     );
     let entry = &cloud.sent()[0];
     assert_eq!(
         (&entry["MessageGroupId"], &entry["MessageDeduplicationId"]),
         (&json!("room:lobby"), &json!("m1-rest-0"))
     );
+    assert!(entry.get("DelaySeconds").is_none(), "FIFO refuses it");
     // What was put back is read like any other; when nobody of it can be reached, it comes back itself.
     let again = raw("m2", entry["MessageBody"].as_str().unwrap());
     assert_eq!(cloud.invoke(batch(&[again])).await.failures(), ["m2"]);
@@ -365,6 +365,62 @@ async fn after_a_partial_broadcast_only_those_who_missed_it_get_it_again() {
         ["m3"],
         "if it can't be put back, the whole comes back"
     );
+}
+
+#[tokio::test]
+async fn who_misses_a_broadcast_too_often_is_given_up() {
+    let cloud = Cloud::start().await;
+    cloud.script("@connections/full", 100, 429, "");
+    cloud.time_limit(Duration::from_millis(600));
+    let function = Function::builtin(&cloud, "push", &[]);
+    let everyone = json!({"connections": ["a", "full"]});
+    let mut body = json!({"version": 1, "to": everyone, "data": "news"});
+    for tries in 1..5 {
+        let outcome = cloud.invoke(batch(&[raw("m", &body.to_string())])).await;
+        assert!(outcome.failures().is_empty());
+        assert_eq!(cloud.results().len(), tries);
+        body = cloud.results().pop().unwrap();
+        assert_eq!(
+            body,
+            json!({"version": 1, "to": {"connections": ["full"]}, "data": "news", "tries": tries})
+        );
+        // Somebody is reached each time: else the message itself would come back, and the queue would count.
+        body["to"] = everyone.clone();
+    }
+    let delays: Vec<Value> = cloud
+        .sent()
+        .iter()
+        .map(|entry| entry["DelaySeconds"].clone())
+        .collect();
+    assert_eq!(delays, [10, 20, 40, 80]);
+    let outcome = cloud.invoke(batch(&[raw("m", &body.to_string())])).await;
+    assert!(outcome.failures().is_empty());
+    assert_eq!(cloud.results().len(), 4, "it isn't put back a fifth time");
+    function
+        .logged(&["dropped for 1 connections", "full"])
+        .await;
+    assert_eq!(function.logged(&["PushDropped"]).await["PushDropped"], 1.0);
+}
+
+#[tokio::test]
+async fn who_was_not_reached_in_time_is_not_counted_as_tried() {
+    let cloud = Cloud::start().await;
+    // All slots are taken until the time is up.
+    let mut everyone: Vec<String> = vec!["a".into()];
+    everyone.extend((0..64).map(|i| format!("silent-{i}")));
+    everyone.push("last".into());
+    cloud.script("@connections/silent", 64, SILENCE, "");
+    cloud.time_limit(Duration::from_secs(2));
+    let function = Function::builtin(&cloud, "push", &[]);
+    let body = json!({"version": 1, "to": {"connections": everyone}, "data": "news", "tries": 4});
+    let outcome = cloud.invoke(batch(&[raw("m", &body.to_string())])).await;
+    assert!(outcome.failures().is_empty());
+    assert_eq!(
+        cloud.results(),
+        [json!({"version": 1, "to": {"connections": ["last"]}, "data": "news", "tries": 4})]
+    );
+    assert!(cloud.sent()[0].get("DelaySeconds").is_none());
+    assert_eq!(function.logged(&["PushDropped"]).await["PushDropped"], 64.0);
 }
 
 #[tokio::test]
