@@ -368,6 +368,18 @@ async fn after_a_partial_broadcast_only_those_who_missed_it_get_it_again() {
 }
 
 #[tokio::test]
+async fn the_results_queue_is_reached_where_its_url_says() {
+    let cloud = Cloud::start().await;
+    cloud.script("@connections/b", 9, 403, "");
+    // Empty is absent.
+    let environment = [("AWS_ENDPOINT_URL", ""), ("AWS_ENDPOINT_URL_SQS", "")];
+    let _function = Function::builtin(&cloud, "push", &environment);
+    let event = batch(&[result("m1", json!({"connections": ["a", "b"]}), "news")]);
+    assert!(cloud.invoke(event).await.failures().is_empty());
+    assert_eq!(cloud.results()[0]["to"], json!({"connections": ["b"]}));
+}
+
+#[tokio::test]
 async fn who_misses_a_broadcast_too_often_is_given_up() {
     let cloud = Cloud::start().await;
     cloud.script("@connections/full", 100, 429, "");
