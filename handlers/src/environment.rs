@@ -60,7 +60,8 @@ impl Environment {
         })
     }
 
-    /// Where `sqs` or `dynamodb` is reached: its own variable, else the common one, else AWS's endpoint of the region.
+    /// Where `sqs` or `dynamodb` is reached: its own variable, else the common one, else where the results queue's URL
+    /// says that SQS is, else AWS's endpoint of the region.
     pub fn endpoint(&self, service: &str) -> Option<String> {
         let own = match service {
             "sqs" => &self.sqs,
@@ -71,15 +72,62 @@ impl Environment {
             .or(self.endpoint.as_ref())
             .map(|url| format!("{}/", url.trim_end_matches('/')))
             .or_else(|| {
+                let (scheme, host) = origin(self.results_queue.as_deref()?)?;
+                (service == "sqs").then(|| format!("{scheme}://{host}/"))
+            })
+            .or_else(|| {
                 let region = self.region.as_ref()?;
-                let suffix = if region.starts_with("cn-") {
-                    "amazonaws.com.cn"
-                } else {
-                    "amazonaws.com"
-                };
+                let suffix = self
+                    .known_suffix(region)
+                    .unwrap_or_else(|| usual_suffix(region));
                 Some(format!("https://{service}.{region}.{suffix}/"))
             })
     }
+
+    /// The domain that AWS's endpoints of this region end with, as it stands in AWS's URLs that the function was given.
+    fn known_suffix(&self, region: &str) -> Option<&str> {
+        let queue = self.results_queue.as_deref();
+        let callback = self.callback.as_deref();
+        queue
+            .and_then(|url| suffix(url, "sqs", region))
+            .or_else(|| callback.and_then(|url| suffix(url, "execute-api", region)))
+    }
+}
+
+/// The scheme and the host, with its port, of an absolute URL.
+fn origin(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.split(['/', '?']).next()?;
+    (!scheme.is_empty() && !host.is_empty()).then_some((scheme, host))
+}
+
+/// What follows the service and the region in the URL of an AWS endpoint. A port or http is an emulator's, and a custom
+/// domain or a VPC endpoint has another form: they say nothing about other services.
+fn suffix<'a>(url: &'a str, service: &str, region: &str) -> Option<&'a str> {
+    let (scheme, host) = origin(url)?;
+    let (before, suffix) = host.split_once(&format!("{service}.{region}."))?;
+    let is_endpoint = scheme == "https"
+        && (before.is_empty() || before.ends_with('.'))
+        && !suffix.is_empty()
+        && !suffix.starts_with("vpce.")
+        && !suffix.contains([':', '@']);
+    is_endpoint.then_some(suffix)
+}
+
+/// The suffix of the partition that a region is in by its name (botocore's partitions.json).
+fn usual_suffix(region: &str) -> &'static str {
+    let partitions = [
+        ("cn-", "amazonaws.com.cn"),
+        ("eusc-", "amazonaws.eu"),
+        ("us-iso-", "c2s.ic.gov"),
+        ("us-isob-", "sc2s.sgov.gov"),
+        ("eu-isoe-", "cloud.adc-e.uk"),
+        ("us-isof-", "csp.hci.ic.gov"),
+    ];
+    partitions
+        .into_iter()
+        .find(|(prefix, _)| region.starts_with(prefix))
+        .map_or("amazonaws.com", |(_, suffix)| suffix)
 }
 
 #[cfg(test)]
@@ -116,6 +164,96 @@ mod tests {
             "https://dynamodb.cn-north-1.amazonaws.com.cn/"
         );
         assert_eq!(environment(&[]).endpoint("sqs"), None);
+    }
+
+    #[test]
+    fn sqs_is_where_the_queues_url_says() {
+        let given = |more: &[(&str, &str)]| {
+            let mut pairs = vec![
+                ("AWS_REGION", "eu-west-1"),
+                ("WSLESS_RESULTS_QUEUE_URL", "http://sqs.localhost:4566/1/q"),
+            ];
+            pairs.extend(more);
+            environment(&pairs)
+        };
+        assert_eq!(
+            given(&[]).endpoint("sqs").unwrap(),
+            "http://sqs.localhost:4566/"
+        );
+        assert_eq!(
+            given(&[]).endpoint("dynamodb").unwrap(),
+            "https://dynamodb.eu-west-1.amazonaws.com/"
+        );
+        let own = given(&[("AWS_ENDPOINT_URL", "http://localhost:1")]);
+        assert_eq!(own.endpoint("sqs").unwrap(), "http://localhost:1/");
+        let unreadable = environment(&[
+            ("AWS_REGION", "eu-west-1"),
+            ("WSLESS_RESULTS_QUEUE_URL", "results"),
+        ]);
+        assert_eq!(
+            unreadable.endpoint("sqs").unwrap(),
+            "https://sqs.eu-west-1.amazonaws.com/"
+        );
+    }
+
+    #[test]
+    fn a_partitions_domain_is_taken_from_the_urls_of_aws() {
+        let dynamodb = |name: &str, url: &str| {
+            environment(&[("AWS_REGION", "xx-new-1"), (name, url)])
+                .endpoint("dynamodb")
+                .unwrap()
+        };
+        for (name, url) in [
+            (
+                "WSLESS_RESULTS_QUEUE_URL",
+                "https://sqs.xx-new-1.example.gov/1/q",
+            ),
+            (
+                "WSLESS_CALLBACK_URL",
+                "https://a1.execute-api.xx-new-1.example.gov/dev",
+            ),
+        ] {
+            assert_eq!(
+                dynamodb(name, url),
+                "https://dynamodb.xx-new-1.example.gov/"
+            );
+        }
+        for (name, url) in [
+            ("WSLESS_RESULTS_QUEUE_URL", "http://sqs.xx-new-1.local:1/q"),
+            ("WSLESS_RESULTS_QUEUE_URL", "https://sqs.yy-old-1.other/q"),
+            (
+                "WSLESS_RESULTS_QUEUE_URL",
+                "https://vpce-1.sqs.xx-new-1.vpce.amazonaws.com/1/q",
+            ),
+            ("WSLESS_CALLBACK_URL", "https://ws.example.com/dev"),
+            (
+                "WSLESS_CALLBACK_URL",
+                "https://x.notexecute-api.xx-new-1.b/d",
+            ),
+        ] {
+            assert_eq!(
+                dynamodb(name, url),
+                "https://dynamodb.xx-new-1.amazonaws.com/",
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_url_the_regions_name_tells_the_partition() {
+        for (region, suffix) in [
+            ("us-gov-west-1", "amazonaws.com"),
+            ("eusc-de-east-1", "amazonaws.eu"),
+            ("us-iso-east-1", "c2s.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+            ("eu-isoe-west-1", "cloud.adc-e.uk"),
+            ("us-isof-south-1", "csp.hci.ic.gov"),
+        ] {
+            assert_eq!(
+                environment(&[("AWS_REGION", region)]).endpoint("dynamodb"),
+                Some(format!("https://dynamodb.{region}.{suffix}/"))
+            );
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub(crate) const OWN_ROOM: &str = "*";
 const LONGEST_CONNECTION: Duration = Duration::from_hours(2);
 /// Kept a little longer: clocks differ, and `$disconnect` may come late.
 const SLACK: Duration = Duration::from_mins(10);
+/// How long a connection may stay between its entry and its opening. The entry is written within `$connect`, which API
+/// Gateway waits for 29 seconds at most (API Gateway quotas: integration timeout).
+const HANDSHAKE: Duration = Duration::from_secs(30);
 const ROOM_CHARS: usize = 128;
 
 /// The rooms of one connection, and who else is in them.
@@ -184,13 +187,25 @@ impl Item {
     }
 
     fn of_age(connection: &str, age: Duration) -> Self {
-        let expires = (LONGEST_CONNECTION + SLACK).as_secs() + now() - age.as_secs();
+        let expires = Self::lifetime() + now() - age.as_secs();
         Self {
             connection: connection.to_owned(),
             room: OWN_ROOM.to_owned(),
             expires,
             name: None,
         }
+    }
+
+    /// From a connection's entry to its expiry, in seconds.
+    fn lifetime() -> u64 {
+        (LONGEST_CONNECTION + SLACK).as_secs()
+    }
+
+    /// Whether the handshake of this item's connection may still be going on. A little in the future counts too, since
+    /// clocks differ; further away it isn't one of our items, and must not be waited for.
+    fn may_be_opening(&self, now: u64) -> bool {
+        let connected = self.expires.saturating_sub(Self::lifetime());
+        now.abs_diff(connected) < HANDSHAKE.as_secs()
     }
 
     /// DynamoDB deletes expired items some time later, up to two days (DynamoDB developer guide, TTL).
@@ -274,6 +289,15 @@ impl Store {
         items.retain(|item| item.is_live(now));
         items.sort_by(|a, b| a.connection.cmp(&b.connection));
         Ok(items)
+    }
+
+    /// Whether the connection has an entry, but may not be open yet: @connections can't tell it from one that is gone.
+    pub async fn may_be_opening(&self, connection: &str) -> Result<bool, RegistryError> {
+        if matches!(self, Self::Off) {
+            return Ok(false);
+        }
+        let own = self.get(connection, OWN_ROOM).await?;
+        Ok(own.is_some_and(|item| item.may_be_opening(now())))
     }
 
     async fn get(&self, connection: &str, room: &str) -> Result<Option<Item>, RegistryError> {
@@ -375,6 +399,31 @@ mod tests {
             Registry::new(store, "old").join("r").await,
             Err(RegistryError::Closed)
         ));
+    }
+
+    #[tokio::test]
+    async fn a_connection_may_be_opening_for_half_a_minute_after_its_entry() {
+        let store = Arc::new(Store::in_memory());
+        for (connection, age) in [("new", 0), ("slow", 25), ("late", 31), ("old", 7000)] {
+            let item = Item::of_age(connection, Duration::from_secs(age));
+            store.put(item).await.unwrap();
+        }
+        // A table's item without an expiry is read like this.
+        let mut endless = Item::own("endless");
+        endless.expires = u64::MAX;
+        store.put(endless).await.unwrap();
+        for (connection, expected) in [
+            ("new", true),
+            ("slow", true),
+            ("late", false),
+            ("old", false),
+            ("endless", false),
+            ("absent", false),
+        ] {
+            let opening = store.may_be_opening(connection).await.unwrap();
+            assert_eq!(opening, expected, "{connection}");
+        }
+        assert!(!Store::Off.may_be_opening("new").await.unwrap());
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The messages of the results queue.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,8 @@ const GROUP_CHARS: usize = 128;
 ///   all need the connection registry.
 /// - `data`: the text of the frame, at most 128 KiB as UTF-8.
 /// - `request`, `route` (optional): what this answers; they appear in `push`'s log lines.
+/// - `tries` (optional, 0): how often `push` has tried in vain to reach those that `to` names. Only `push` writes it, when
+///   it puts a message back for those who missed it; it gives them up after the fifth time.
 ///
 /// Unknown fields are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,17 @@ pub struct ResultMessage {
     /// The route that the request came by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
+    /// How often those that it's for were tried in vain, in messages before this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) tries: u32,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Whom a message is for.
@@ -100,6 +114,7 @@ impl ResultMessage {
             data: data.into(),
             request: None,
             route: None,
+            tries: 0,
         }
     }
 
@@ -138,6 +153,7 @@ impl ResultMessage {
             body,
             group: self.group(),
             deduplication: key,
+            delay: Duration::ZERO,
         }
     }
 
@@ -197,6 +213,10 @@ mod tests {
             text,
             r#"{"version":1,"to":{"all":true},"data":"hi","request":"r="}"#
         );
+        assert_eq!(ResultMessage::parse(&text).unwrap(), message);
+        message.tries = 2;
+        let text = serde_json::to_string(&message).unwrap();
+        assert!(text.ends_with(r#","tries":2}"#), "{text}");
         assert_eq!(ResultMessage::parse(&text).unwrap(), message);
     }
 

@@ -152,8 +152,11 @@ impl Draft<'_> {
                 policy.push(self.may_consume(RESULTS, self.results_order()));
                 policy.push(self.may_reply());
                 policy.push(self.may_push());
-                policy
-                    .extend(self.may_use_registry(&["dynamodb:BatchWriteItem", "dynamodb:Query"]));
+                policy.extend(self.may_use_registry(&[
+                    "dynamodb:BatchWriteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:Query",
+                ]));
                 environment.extend(self.reply_environment());
                 let callback = Text::reference(&Self::api_address(), "callback_url")
                     .then(format!("/{}", self.scope.stage));

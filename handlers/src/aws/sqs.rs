@@ -22,6 +22,9 @@ pub(crate) struct Entry {
     pub group: String,
     /// The FIFO queue's deduplication id: the same when the same thing is sent again.
     pub deduplication: String,
+    /// How long nobody receives it, at most 15 minutes. A FIFO queue takes no message's own delay (SQS developer guide,
+    /// message timers), and isn't told.
+    pub delay: Duration,
 }
 
 /// A queue.
@@ -86,6 +89,8 @@ impl<'a> Queue<'a> {
                 "MessageDeduplicationId".into(),
                 entry.deduplication.as_str().into(),
             );
+        } else if !entry.delay.is_zero() {
+            object.insert("DelaySeconds".into(), entry.delay.as_secs().into());
         }
         Value::Object(object)
     }
@@ -176,6 +181,7 @@ mod tests {
             body: "x".repeat(bytes),
             group: String::new(),
             deduplication: String::new(),
+            delay: Duration::ZERO,
         }
     }
 

@@ -1,11 +1,12 @@
 //! `push`: takes the results queue's messages to their connections.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -30,6 +31,10 @@ const CONCURRENCY: usize = 64;
 const ATTEMPTS: u32 = 6;
 /// The connections of one message that says who is left: their ids are about 20 bytes each.
 const REST: usize = 1000;
+/// How often those are tried who missed what others got. The queue's own count can't tell: each time it's a new message.
+const TRIES: u32 = 5;
+/// The first pause before those are tried again; each further one is twice as long.
+const PAUSE: Duration = Duration::from_secs(10);
 /// Sending stops this long before Lambda ends the process: what's left must still be put back into the queue.
 const MARGIN: Duration = Duration::from_secs(3);
 
@@ -76,6 +81,8 @@ struct Sendable {
 struct Sent {
     /// How many of the lane's messages need nothing more.
     done: usize,
+    /// Whether the time was up before the next message was tried: that isn't the connection's fault.
+    late: bool,
     delivered: u32,
     gone: u32,
     throttled: u32,
@@ -112,33 +119,41 @@ impl Push {
                 .collect(),
         );
         let sent = self.send_lanes(&lanes, &texts, until).await;
+        let done: Vec<usize> = sent.iter().map(|one| one.done).collect();
+        let late: HashSet<&str> = lanes
+            .iter()
+            .zip(&sent)
+            .filter(|(_, sent)| sent.late)
+            .map(|(lane, _)| lane.connection.as_str())
+            .collect();
+        let mut dropped = 0;
+        let verdicts = verdicts(sendable.len(), &lanes, &done);
+        for (one, verdict) in sendable.iter().zip(verdicts) {
+            let record = &records[one.record];
+            match verdict {
+                Verdict::Done => {}
+                Verdict::Retry => failed.push(one.record),
+                Verdict::Rest(connections) => {
+                    match self.put_back(record, one, connections, &late).await {
+                        Some(given_up) => dropped += given_up,
+                        None => failed.push(one.record),
+                    }
+                }
+            }
+        }
         let sum = |what: fn(&Sent) -> u32| sent.iter().map(what).sum::<u32>();
-        let counts = [
+        [
             ("PushSent", sum(|s| s.delivered)),
             ("PushGone", sum(|s| s.gone)),
             ("PushThrottled", sum(|s| s.throttled)),
-        ];
-        counts
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .fold(Metrics::new(), |metrics, (name, count)| {
-                metrics.count(name, count)
-            })
-            .emit();
-        let done: Vec<usize> = sent.iter().map(|one| one.done).collect();
-        let verdicts = verdicts(sendable.len(), &lanes, &done);
-        for (one, verdict) in sendable.iter().zip(verdicts) {
-            let back = match verdict {
-                Verdict::Done => false,
-                Verdict::Retry => true,
-                Verdict::Rest(connections) => {
-                    !self.put_back(&records[one.record], one, &connections).await
-                }
-            };
-            if back {
-                failed.push(one.record);
-            }
-        }
+            ("PushDropped", dropped),
+        ]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .fold(Metrics::new(), |metrics, (name, count)| {
+            metrics.count(name, count)
+        })
+        .emit();
         failed
     }
 
@@ -226,51 +241,98 @@ impl Push {
         until: Instant,
     ) -> Vec<Sent> {
         let mut outcomes: Vec<Sent> = lanes.iter().map(|_| Sent::default()).collect();
-        let mut waiting: VecDeque<(usize, Lane)> = lanes.iter().cloned().enumerate().collect();
+        let slots = Arc::new(Semaphore::new(CONCURRENCY));
         let mut tasks = JoinSet::new();
-        loop {
-            while tasks.len() < CONCURRENCY
-                && let Some((i, lane)) = waiting.pop_front()
-            {
-                let (push, texts) = (Arc::clone(self), Arc::clone(texts));
-                tasks.spawn(async move { (i, push.send_lane(&lane, &texts, until).await) });
-            }
-            match tasks.join_next().await {
-                Some(Ok((i, sent))) => outcomes[i] = sent,
-                Some(Err(_)) => {}
-                None => return outcomes,
+        for (i, lane) in lanes.iter().cloned().enumerate() {
+            let slot = Slot::of(&slots).await;
+            let (push, texts) = (Arc::clone(self), Arc::clone(texts));
+            tasks.spawn(async move { (i, push.send_lane(&lane, &texts, until, slot).await) });
+            while let Some(ended) = tasks.try_join_next() {
+                if let Ok((i, sent)) = ended {
+                    outcomes[i] = sent;
+                }
             }
         }
+        while let Some(ended) = tasks.join_next().await {
+            if let Ok((i, sent)) = ended {
+                outcomes[i] = sent;
+            }
+        }
+        outcomes
     }
 
     /// Sends one connection's messages one after the other. What fails holds back the rest; who is gone needs none.
-    async fn send_lane(&self, lane: &Lane, texts: &[Bytes], until: Instant) -> Sent {
+    async fn send_lane(
+        &self,
+        lane: &Lane,
+        texts: &[Bytes],
+        until: Instant,
+        mut slot: Slot,
+    ) -> Sent {
         let mut sent = Sent::default();
-        for message in &lane.messages {
-            match self
-                .send(
-                    &lane.connection,
-                    &texts[*message],
-                    until,
-                    &mut sent.throttled,
-                )
-                .await
-            {
+        let mut opening = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        let mut messages = lane.messages.iter().peekable();
+        while let Some(message) = messages.peek() {
+            let text = &texts[**message];
+            let mut post = self
+                .send(&lane.connection, text, until, &mut sent.throttled)
+                .await;
+            // Who was sent something was open.
+            if matches!(post, Post::Gone) && sent.delivered == 0 {
+                post = self.absent(&lane.connection, until).await;
+            }
+            match post {
                 Post::Sent => {
                     sent.delivered += 1;
                     sent.done += 1;
+                    messages.next();
                 }
-                Post::Dropped => sent.done += 1,
-                Post::Gone => {
+                Post::Dropped => {
+                    sent.done += 1;
+                    messages.next();
+                }
+                Post::Opening => {
+                    let again = Instant::now() + opening.next_delay();
+                    if again >= until {
+                        self.not_sent(&lane.connection, "it isn't open yet");
+                        break;
+                    }
+                    slot.lend_until(again).await;
+                }
+                Post::Never | Post::Gone => {
                     sent.gone += 1;
                     sent.done = lane.messages.len();
                     self.forget(&lane.connection).await;
                     break;
                 }
                 Post::Failed => break,
+                Post::Late => {
+                    // Who was waited for in vain was tried.
+                    sent.late = opening.attempts() == 0 || sent.delivered > 0;
+                    break;
+                }
             }
         }
         sent
+    }
+
+    /// What a 410 means: the connection is closed, or isn't open yet. Its entry is written during `$connect`, so a
+    /// greeting or a broadcast can be faster than the handshake, and forgetting it then would hide it for good. A young
+    /// entry is waited for; `$disconnect` takes it away, or it grows old: so nobody is waited for long.
+    async fn absent(&self, connection: &str, until: Instant) -> Post {
+        let look = self.store.may_be_opening(connection);
+        match tokio::time::timeout_at(until, look).await {
+            Ok(Ok(true)) => Post::Opening,
+            Ok(Ok(false)) => Post::Gone,
+            Ok(Err(error)) => {
+                self.not_sent(connection, &error.to_string());
+                Post::Failed
+            }
+            Err(_) => {
+                self.not_sent(connection, "the registry didn't answer in time");
+                Post::Failed
+            }
+        }
     }
 
     /// Sends one message to one connection. 429 is that client's full buffer, or the account's rate: each connection
@@ -291,7 +353,11 @@ impl Push {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             if Instant::now() >= until {
-                return Post::Failed;
+                return if backoff.attempts() == 0 {
+                    Post::Late
+                } else {
+                    Post::Failed
+                };
             }
             let post = self.aws.post("execute-api", &url, &headers, text.clone());
             let Ok(result) = tokio::time::timeout_at(until, post).await else {
@@ -300,8 +366,9 @@ impl Push {
             let (transient, reason) = match result {
                 Ok(answer) => match answer.status {
                     200..300 => return Post::Sent,
-                    // 410: closed, or not open yet. 400: an id that never was (AWS gives no 404 here).
-                    410 | 400 => return Post::Gone,
+                    410 => return Post::Gone,
+                    // AWS gives no 404 here.
+                    400 => return Post::Never,
                     413 => {
                         self.log(
                             Level::Error,
@@ -323,16 +390,20 @@ impl Push {
             };
             let delay = backoff.next_delay();
             if !transient || backoff.attempts() >= ATTEMPTS || Instant::now() + delay >= until {
-                self.log(
-                    Level::Warn,
-                    &format!("not sent: {reason}"),
-                    None,
-                    &[("connectionId", connection)],
-                );
+                self.not_sent(connection, &reason);
                 return Post::Failed;
             }
             tokio::time::sleep(delay).await;
         }
+    }
+
+    fn not_sent(&self, connection: &str, reason: &str) {
+        self.log(
+            Level::Warn,
+            &format!("not sent: {reason}"),
+            None,
+            &[("connectionId", connection)],
+        );
     }
 
     /// A gone connection leaves the registry. If that fails it expires, or the next push finds it.
@@ -347,9 +418,16 @@ impl Push {
         }
     }
 
-    /// Puts a message back for those only who didn't get it. False if the queue didn't take it: then the whole message
-    /// comes back, and some get it twice.
-    async fn put_back(&self, record: &Record, one: &Sendable, connections: &[String]) -> bool {
+    /// Puts a message back for those only who didn't get it, and says how many of them it gave up: who was tried too
+    /// often, for a client that stays full would otherwise go round until it closes. `late` are those that weren't
+    /// tried. `None` if the queue didn't take it: then the whole message comes back, and some get it twice.
+    async fn put_back(
+        &self,
+        record: &Record,
+        one: &Sendable,
+        connections: Vec<String>,
+        late: &HashSet<&str>,
+    ) -> Option<u32> {
         let Some(url) = self.environment.results_queue.as_deref() else {
             self.log(
                 Level::Error,
@@ -357,15 +435,31 @@ impl Push {
                 Some(&one.message),
                 &[],
             );
-            return false;
+            return None;
         };
-        let entries: Vec<_> = connections
+        let (late, mut tried): (Vec<String>, Vec<String>) = connections
+            .into_iter()
+            .partition(|connection| late.contains(connection.as_str()));
+        let before = one.message.tries;
+        let given_up = if before.saturating_add(1) >= TRIES {
+            std::mem::take(&mut tried)
+        } else {
+            Vec::new()
+        };
+        let pause = PAUSE * (1 << before.min(TRIES));
+        let again = tried.chunks(REST).map(|chunk| (chunk, before + 1, pause));
+        let untried = late
             .chunks(REST)
+            .map(|chunk| (chunk, before, Duration::ZERO));
+        let entries: Vec<_> = again
+            .chain(untried)
             .enumerate()
-            .map(|(i, chunk)| {
+            .map(|(i, (chunk, tries, delay))| {
                 let mut message = one.message.clone();
                 message.to = To::Connections(chunk.to_vec());
+                message.tries = tries;
                 let mut entry = message.entry(format!("{}-rest-{i}", record.message_id));
+                entry.delay = delay;
                 if !one.group.is_empty() {
                     entry.group.clone_from(&one.group);
                 }
@@ -381,7 +475,19 @@ impl Push {
                 &[],
             );
         }
-        results.iter().all(Result::is_ok)
+        if results.iter().any(Result::is_err) {
+            return None;
+        }
+        if !given_up.is_empty() {
+            let count = given_up.len();
+            self.log(
+                Level::Error,
+                &format!("dropped for {count} connections: tried {TRIES} times"),
+                Some(&one.message),
+                &[("connectionId", &given_up[0])],
+            );
+        }
+        Some(u32::try_from(given_up.len()).unwrap_or(u32::MAX))
     }
 
     fn log(
@@ -409,6 +515,36 @@ enum Post {
     Sent,
     /// It can never be sent.
     Dropped,
+    /// 410: closed, or not open yet.
     Gone,
+    /// 410, and the handshake may still be going on.
+    Opening,
+    /// An id that never was.
+    Never,
     Failed,
+    /// It wasn't tried: the time was up.
+    Late,
+}
+
+/// The right to send: there are as many as lanes that send at once.
+struct Slot {
+    slots: Arc<Semaphore>,
+    /// `None` only if the semaphore were closed, which nobody does.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    async fn of(slots: &Arc<Semaphore>) -> Self {
+        Self {
+            permit: Arc::clone(slots).acquire_owned().await.ok(),
+            slots: Arc::clone(slots),
+        }
+    }
+
+    /// Waits, and lets another lane send meanwhile.
+    async fn lend_until(&mut self, when: Instant) {
+        self.permit = None;
+        tokio::time::sleep_until(when).await;
+        *self = Self::of(&self.slots).await;
+    }
 }

@@ -23,6 +23,9 @@ use crate::signature;
 /// Nothing here takes longer, on any machine, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A scripted status that isn't answered.
+pub const SILENCE: u16 = 599;
+
 /// What a function answered.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -116,9 +119,11 @@ impl Cloud {
                     let (server, waiting, done) =
                         (server.clone(), Arc::clone(&waiting), done.clone());
                     async move {
-                        Ok::<_, std::convert::Infallible>(
-                            server.answer(request, waiting, done).await,
-                        )
+                        let answer = server.answer(request, waiting, done).await;
+                        if answer.status() == SILENCE {
+                            std::future::pending::<()>().await;
+                        }
+                        Ok::<_, std::convert::Infallible>(answer)
                     }
                 });
                 tokio::spawn(
@@ -130,7 +135,8 @@ impl Cloud {
         cloud
     }
 
-    /// The next `times` requests whose operation or path contains `when` get this answer.
+    /// The next `times` requests whose operation or path contains `when` get this answer; with
+    /// the status [`SILENCE`] none.
     pub fn script(&self, when: &str, times: usize, status: u16, body: &str) {
         let scripted = Scripted {
             when: when.into(),
@@ -151,18 +157,40 @@ impl Cloud {
         *self.time_limit.lock().unwrap() = limit;
     }
 
-    /// Puts a connection into the table, open, in these rooms.
+    /// Puts a connection into the table, open for a while, in these rooms.
     pub fn open(&self, connection: &str, rooms: &[&str]) {
-        let expires = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_secs()
-            + 3600;
+        self.entered(connection, rooms, Duration::from_mins(70));
+    }
+
+    /// Puts a connection into the table whose `$connect` was this long ago. Entries are kept for 2 h 10 min.
+    pub fn entered(&self, connection: &str, rooms: &[&str], ago: Duration) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let expires = (now + Duration::from_mins(130))
+            .saturating_sub(ago)
+            .as_secs();
         let mut state = self.state.lock().unwrap();
         for room in rooms.iter().copied().chain(["*"]) {
             let item = json!({"connection": {"S": connection}, "room": {"S": room}, "expires": {"N": expires.to_string()}});
             state.table.insert((connection.into(), room.into()), item);
         }
+    }
+
+    /// Takes a connection's own item away, as `$disconnect` does.
+    pub fn close(&self, connection: &str) {
+        let key = (connection.into(), "*".into());
+        self.state.lock().unwrap().table.remove(&key);
+    }
+
+    /// Waits until there was a request of this operation.
+    pub async fn requested(&self, operation: &str) {
+        let asked = async {
+            while self.requests(operation).is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked)
+            .await
+            .unwrap_or_else(|_| panic!("no {operation}"));
     }
 
     /// The table's keys, as `connection/room`.

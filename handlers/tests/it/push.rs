@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, Function, Outcome, batch, fifo};
+use crate::cloud::{Cloud, Function, Outcome, SILENCE, batch, fifo};
 
 fn result(id: &str, to: impl Into<Value>, data: &str) -> Value {
     let to: Value = to.into();
@@ -99,6 +99,127 @@ async fn a_gone_connection_leaves_the_registry_and_its_messages_are_done() {
         assert_eq!(posts_to(&cloud, "here"), ["3"]);
         assert_eq!(function.logged(&["PushGone"]).await["PushGone"], 1.0);
     }
+}
+
+#[tokio::test]
+async fn a_greeting_that_is_faster_than_the_handshake_waits_for_it() {
+    let cloud = Cloud::start().await;
+    cloud.entered("new", &["lobby"], Duration::ZERO);
+    cloud.script("@connections/new", 3, 410, "");
+    let _function = Function::builtin(&cloud, "push", &[]);
+    let records = [
+        result("m1", to("new"), "welcome"),
+        result("m2", json!({"all": true}), "news"),
+    ];
+    assert!(cloud.invoke(batch(&records)).await.failures().is_empty());
+    assert_eq!(posts_to(&cloud, "new"), ["welcome", "news"]);
+    assert_eq!(cloud.table(), ["new/*", "new/lobby"]);
+    let looks = cloud.requests("GetItem");
+    assert_eq!(looks.len(), 3);
+    assert!(
+        looks
+            .iter()
+            .all(|look| look.input["ConsistentRead"] == true)
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_open_in_time_stays_known_until_its_entry_is_old() {
+    let cloud = Cloud::start().await;
+    cloud.open("here", &[]);
+    cloud.entered("new", &[], Duration::ZERO);
+    cloud.script("@connections/new", 1000, 410, "");
+    cloud.time_limit(Duration::from_secs(1));
+    let function = Function::builtin(&cloud, "push", &[]);
+    let greeting = batch(&[result("m1", to("new"), "welcome")]);
+    assert_eq!(cloud.invoke(greeting.clone()).await.failures(), ["m1"]);
+    function
+        .logged(&["not sent", "isn't open yet", "new"])
+        .await;
+    let news = batch(&[result("m2", json!({"all": true}), "news")]);
+    assert!(cloud.invoke(news).await.failures().is_empty());
+    assert_eq!(cloud.results()[0]["to"], json!({"connections": ["new"]}));
+    assert_eq!(cloud.table(), ["here/*", "new/*"]);
+    cloud.entered("new", &[], Duration::from_secs(31));
+    assert!(cloud.invoke(greeting).await.failures().is_empty());
+    assert_eq!(cloud.table(), ["here/*"]);
+}
+
+#[tokio::test]
+async fn a_young_connection_that_closes_is_not_waited_for() {
+    let cloud = Cloud::start().await;
+    cloud.entered("new", &[], Duration::ZERO);
+    cloud.entered("known", &[], Duration::ZERO);
+    cloud.script("@connections/new", 1000, 410, "");
+    cloud.script("@connections/known", 1, 200, "");
+    cloud.script("@connections/known", 1, 410, "");
+    let function = Function::builtin(&cloud, "push", &[]);
+    let records = [
+        result("m1", to("known"), "1"),
+        result("m2", to("known"), "2"),
+    ];
+    assert!(cloud.invoke(batch(&records)).await.failures().is_empty());
+    assert_eq!(cloud.table(), ["new/*"]);
+    assert_eq!(
+        cloud.requests("GetItem").len(),
+        0,
+        "who got the first message had opened"
+    );
+    let event = batch(&[result("m3", to("new"), "welcome")]);
+    let (outcome, ()) = tokio::join!(cloud.invoke(event), async {
+        cloud.requested("GetItem").await;
+        cloud.close("new");
+    });
+    assert!(outcome.failures().is_empty());
+    assert!(cloud.table().is_empty());
+    assert_eq!(function.logged(&["PushGone"]).await["PushGone"], 1.0);
+}
+
+#[tokio::test]
+async fn connections_that_are_still_opening_hold_nobody_else_up() {
+    let cloud = Cloud::start().await;
+    let mut everyone: Vec<String> = (0..100).map(|i| format!("new-{i}")).collect();
+    for connection in &everyone {
+        cloud.entered(connection, &[], Duration::ZERO);
+    }
+    everyone.push("open".into());
+    cloud.script("@connections/new-", 100_000, 410, "");
+    cloud.time_limit(Duration::from_secs(2));
+    let _function = Function::builtin(&cloud, "push", &[]);
+    let event = batch(&[result("m1", json!({"connections": everyone}), "news")]);
+    assert!(cloud.invoke(event).await.failures().is_empty());
+    assert_eq!(posts_to(&cloud, "open"), ["news"]);
+    let results = cloud.results();
+    let again = results[0]["to"]["connections"].as_array().unwrap();
+    assert_eq!((results.len(), again.len()), (1, 100));
+    assert_eq!(results[0]["tries"], 1, "who was waited for was tried");
+    assert_eq!(cloud.table().len(), 100);
+}
+
+#[tokio::test]
+async fn a_connection_whose_entry_can_not_be_read_is_not_forgotten() {
+    let cloud = Cloud::start().await;
+    cloud.open("a", &[]);
+    cloud.script("@connections/a", 9, 410, "");
+    cloud.script("GetItem", 1, 400, r#"{"__type":"AccessDeniedException"}"#);
+    let function = Function::builtin(&cloud, "push", &[]);
+    let event = batch(&[result("m1", to("a"), "x")]);
+    assert_eq!(cloud.invoke(event.clone()).await.failures(), ["m1"]);
+    assert_eq!(cloud.table(), ["a/*"]);
+    function.logged(&["not sent", "AccessDenied"]).await;
+    assert!(cloud.invoke(event).await.failures().is_empty());
+    assert!(cloud.table().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_registry_who_is_not_open_is_gone() {
+    let cloud = Cloud::start().await;
+    cloud.script("@connections/a", 9, 410, "");
+    let _function = Function::builtin(&cloud, "push", &[("WSLESS_CONNECTIONS_TABLE", "")]);
+    let event = batch(&[result("m1", to("a"), "x")]);
+    assert!(cloud.invoke(event).await.failures().is_empty());
+    assert_eq!(cloud.requests("PostToConnection refused").len(), 1);
+    assert_eq!(cloud.requests("GetItem").len(), 0);
 }
 
 #[tokio::test]
@@ -223,13 +344,16 @@ async fn after_a_partial_broadcast_only_those_who_missed_it_get_it_again() {
     assert!(cloud.invoke(event).await.failures().is_empty());
     assert_eq!(
         cloud.results(),
-        [json!({"version": 1, "to": {"connections": ["b"]}, "data": "news", "request": "R="})]
+        [
+            json!({"version": 1, "to": {"connections": ["b"]}, "data": "news", "request": "R=", "tries": 1})
+        ]
     );
     let entry = &cloud.sent()[0];
     assert_eq!(
         (&entry["MessageGroupId"], &entry["MessageDeduplicationId"]),
         (&json!("room:lobby"), &json!("m1-rest-0"))
     );
+    assert!(entry.get("DelaySeconds").is_none(), "FIFO refuses it");
     // What was put back is read like any other; when nobody of it can be reached, it comes back itself.
     let again = raw("m2", entry["MessageBody"].as_str().unwrap());
     assert_eq!(cloud.invoke(batch(&[again])).await.failures(), ["m2"]);
@@ -241,6 +365,74 @@ async fn after_a_partial_broadcast_only_those_who_missed_it_get_it_again() {
         ["m3"],
         "if it can't be put back, the whole comes back"
     );
+}
+
+#[tokio::test]
+async fn the_results_queue_is_reached_where_its_url_says() {
+    let cloud = Cloud::start().await;
+    cloud.script("@connections/b", 9, 403, "");
+    // Empty is absent.
+    let environment = [("AWS_ENDPOINT_URL", ""), ("AWS_ENDPOINT_URL_SQS", "")];
+    let _function = Function::builtin(&cloud, "push", &environment);
+    let event = batch(&[result("m1", json!({"connections": ["a", "b"]}), "news")]);
+    assert!(cloud.invoke(event).await.failures().is_empty());
+    assert_eq!(cloud.results()[0]["to"], json!({"connections": ["b"]}));
+}
+
+#[tokio::test]
+async fn who_misses_a_broadcast_too_often_is_given_up() {
+    let cloud = Cloud::start().await;
+    cloud.script("@connections/full", 100, 429, "");
+    cloud.time_limit(Duration::from_millis(600));
+    let function = Function::builtin(&cloud, "push", &[]);
+    let everyone = json!({"connections": ["a", "full"]});
+    let mut body = json!({"version": 1, "to": everyone, "data": "news"});
+    for tries in 1..5 {
+        let outcome = cloud.invoke(batch(&[raw("m", &body.to_string())])).await;
+        assert!(outcome.failures().is_empty());
+        assert_eq!(cloud.results().len(), tries);
+        body = cloud.results().pop().unwrap();
+        assert_eq!(
+            body,
+            json!({"version": 1, "to": {"connections": ["full"]}, "data": "news", "tries": tries})
+        );
+        // Somebody is reached each time: else the message itself would come back, and the queue would count.
+        body["to"] = everyone.clone();
+    }
+    let delays: Vec<Value> = cloud
+        .sent()
+        .iter()
+        .map(|entry| entry["DelaySeconds"].clone())
+        .collect();
+    assert_eq!(delays, [10, 20, 40, 80]);
+    let outcome = cloud.invoke(batch(&[raw("m", &body.to_string())])).await;
+    assert!(outcome.failures().is_empty());
+    assert_eq!(cloud.results().len(), 4, "it isn't put back a fifth time");
+    function
+        .logged(&["dropped for 1 connections", "full"])
+        .await;
+    assert_eq!(function.logged(&["PushDropped"]).await["PushDropped"], 1.0);
+}
+
+#[tokio::test]
+async fn who_was_not_reached_in_time_is_not_counted_as_tried() {
+    let cloud = Cloud::start().await;
+    // All slots are taken until the time is up.
+    let mut everyone: Vec<String> = vec!["a".into()];
+    everyone.extend((0..64).map(|i| format!("silent-{i}")));
+    everyone.push("last".into());
+    cloud.script("@connections/silent", 64, SILENCE, "");
+    cloud.time_limit(Duration::from_secs(2));
+    let function = Function::builtin(&cloud, "push", &[]);
+    let body = json!({"version": 1, "to": {"connections": everyone}, "data": "news", "tries": 4});
+    let outcome = cloud.invoke(batch(&[raw("m", &body.to_string())])).await;
+    assert!(outcome.failures().is_empty());
+    assert_eq!(
+        cloud.results(),
+        [json!({"version": 1, "to": {"connections": ["last"]}, "data": "news", "tries": 4})]
+    );
+    assert!(cloud.sent()[0].get("DelaySeconds").is_none());
+    assert_eq!(function.logged(&["PushDropped"]).await["PushDropped"], 64.0);
 }
 
 #[tokio::test]
