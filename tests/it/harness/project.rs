@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::cloud::Cloud;
 use super::output::{Output, known_paths};
-use super::shared_dir;
+use super::{shared_dir, test_name};
 
 /// No run of the binary takes longer; a first build of all handlers' dependencies is the longest.
 const BOUND: Duration = Duration::from_mins(10);
@@ -47,7 +48,23 @@ impl Project {
             .wsless(["init", name, "--template", template])
             .succeeds();
         project.dir = project.dir.join(name);
+        project.build_apart();
         project
+    }
+
+    /// Gives the package a version that no other test's has. All share one build folder, in which cargo tells packages
+    /// apart by name, version and path within the workspace: two tests' `echo` would take each other's binaries.
+    #[track_caller]
+    fn build_apart(&self) {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        // The same at each run of the test, so that the folder doesn't grow with every run.
+        let mark = test_name().replace(['.', '_'], "-");
+        self.edit(
+            "Cargo.toml",
+            "version = \"0.1.0\"\nedition",
+            &format!("version = \"0.1.0+{mark}.{number}\"\nedition"),
+        );
     }
 
     /// An empty folder with a cloud.
