@@ -1,0 +1,95 @@
+//! Echo on ministack: from `init` to `destroy`.
+
+use serde_json::json;
+
+use super::{System, control_plane};
+use crate::harness::{Cloud, Project, run};
+
+#[test]
+fn what_init_writes_passes_its_own_tests_without_a_cloud() {
+    let cloud = Cloud::ministack();
+    let project = Project::empty(&cloud);
+    let rust = project.run("rustc", ["-vV"]).succeeds();
+    let host = rust
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .expect("the host's target");
+    for template in ["echo", "chat"] {
+        let project = Project::init(template, &cloud);
+        // As handlers are built, so that their dependencies are built once for this and all other tests.
+        let _ = project
+            .run("cargo", ["test", "--release", "--target", host])
+            .succeeds()
+            .says("test result: ok. ");
+    }
+    cloud.recorder.calls().assert_none();
+}
+
+#[test]
+fn a_message_comes_back_by_both_ways_and_nothing_is_left_after_destroy() {
+    let cloud = Cloud::ministack();
+    let before = cloud.inventory();
+    let project = Project::init("echo", &cloud);
+    let system = System {
+        cloud: &cloud,
+        project: &project,
+        name: "echo",
+        stage: "dev",
+    };
+
+    let planned = system.plan_of_creates();
+    cloud.inventory().assert_same_as(&before);
+
+    let address = system.deploy();
+    control_plane::assert_as_aws_needs_it(&system, &planned);
+
+    let mut session = system.open(&address);
+    session
+        .client
+        .send_json(&json!({"action": "ping", "id": 7}));
+    assert_eq!(session.client.receive_json(), json!({"pong": 7}));
+    let text = "not JSON: & + % = # \" ' \\ \u{1f600}\nsecond line";
+    system.enqueue("echo", &session, "$default", text);
+    assert_eq!(session.client.receive(), text);
+
+    system.deploy_without_a_change();
+
+    session.client.close();
+    let (queue, count) = ("echo-dlq", 3);
+    for _ in 0..count {
+        put_letter(&system, queue);
+    }
+    let full = cloud.inventory();
+    let mark = cloud.recorder.mark();
+    let _ = system
+        .wsless(["destroy", "--yes"])
+        .exits(1)
+        .warns("engine::data-loss")
+        .warns("delete queue/echo-dlq would lose 3 messages")
+        .warns("--allow-data-loss");
+    cloud.recorder.mutations_since(mark).assert_none();
+    cloud.inventory().assert_same_as(&full);
+    let _ = system
+        .wsless(["destroy", "--yes", "--allow-data-loss"])
+        .succeeds();
+    cloud.inventory().assert_same_as(&before);
+
+    let _ = system
+        .wsless(["destroy", "--yes"])
+        .succeeds()
+        .says("Nothing to destroy");
+    cloud.inventory().assert_same_as(&before);
+}
+
+fn put_letter(system: &System<'_>, queue: &str) {
+    let sqs = aws_sdk_sqs::Client::new(&system.cloud.sdk());
+    run(async {
+        let found = sqs.get_queue_url().queue_name(system.thing(queue));
+        let url = found.send().await?.queue_url.unwrap_or_default();
+        let letter = sqs.send_message().queue_url(url).message_body("x");
+        letter.send().await?;
+        Ok::<_, aws_sdk_sqs::Error>(())
+    })
+    .expect("a message is put into a queue");
+}
