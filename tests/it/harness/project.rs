@@ -46,7 +46,7 @@ impl Project {
         let _ = project
             .wsless(["init", name, "--template", template])
             .succeeds();
-        project.dir = project.root.path().join(name);
+        project.dir = project.dir.join(name);
         project
     }
 
