@@ -9,7 +9,11 @@ fn every_request_of_echos_life_is_valid() {
     let life = Life::begin(&cloud, &project);
     life.goes_on(ECHO_RICH);
     somebody_interferes(&cloud);
-    project.edit("src/lib.rs", "Pong { pong: id }", "Pong { pong: id.or(Some(0)) }");
+    project.edit(
+        "src/lib.rs",
+        "Pong { pong: id }",
+        "Pong { pong: id.or(Some(0)) }",
+    );
     life.goes_on(&ECHO_RICH.replace("querystring.token", "querystring.key"));
     life.goes_on(ECHO_ORDERED);
     life.ends(&[
@@ -303,7 +307,11 @@ impl<'a> Life<'a> {
             .chain(operations)
             .filter(|operation| check.count(operation) == 0)
             .collect();
-        assert!(missing.is_empty(), "never sent: {missing:?}\n{:#?}", check.checked);
+        assert!(
+            missing.is_empty(),
+            "never sent: {missing:?}\n{:#?}",
+            check.checked
+        );
     }
 
     /// Deploys, and once more to see that nothing is left to be done.
