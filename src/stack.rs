@@ -7,6 +7,8 @@ mod alarms;
 mod gateway;
 mod handlers;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -251,9 +251,13 @@ fn settle_deletions(deleted: &mut [Change], observation: &Observation, types: &[
             .position(|resource| resource.kind() == address.kind())
     };
     deleted.sort_by(|a, b| (order(&b.address), &b.address).cmp(&(order(&a.address), &a.address)));
-    let gone: Vec<String> = deleted
+    // By address too: a function, its alias and its policy may have one id.
+    let gone: BTreeSet<(Address, String)> = deleted
         .iter()
-        .filter_map(|change| Some(change.observed.as_ref()?.id.clone()))
+        .filter_map(|change| {
+            let id = change.observed.as_ref()?.id.clone();
+            Some((change.address.clone(), id))
+        })
         .collect();
     for change in deleted.iter_mut() {
         let parent = of_kind(types, change.address.kind()).and_then(Resource::parent);
@@ -262,7 +266,11 @@ fn settle_deletions(deleted: &mut [Change], observation: &Observation, types: &[
             observation
                 .resources
                 .iter()
-                .find(|found| found.address.kind() == kind && found.id == *id && gone.contains(id))
+                .find(|found| {
+                    found.address.kind() == kind
+                        && found.id == *id
+                        && gone.contains(&(found.address.clone(), found.id.clone()))
+                })
                 .map(|found| found.address.clone())
         });
     }

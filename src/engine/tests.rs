@@ -469,6 +469,32 @@ async fn children_go_with_their_parent_without_calls_of_their_own() {
     assert_eq!(cloud.log(), ["delete api/main"]);
 }
 
+#[test]
+fn a_child_with_its_parents_id_is_deleted_by_itself_if_the_parent_stays() {
+    let cloud = Cloud::new();
+    let parents = Things::new("parent", cloud);
+    let children = Things {
+        parent: Some("parent"),
+        ..Things::new("child", cloud)
+    };
+    let types: Vec<&dyn Resource> = vec![&parents, &children];
+    let mut builder = Builder::default();
+    builder.add("parent", "p", &json!({ "name": "p" }));
+    let stack = builder.build().expect("a stack");
+    cloud.put(Observed::new(
+        Address::new("parent", "p"),
+        "same",
+        &json!({ "name": "p" }),
+    ));
+    cloud.put(
+        Observed::new(Address::new("child", "c"), "same", &json!({ "name": "c" }))
+            .with("parent", "same"),
+    );
+    let plan = plan(&stack, &cloud.observation(), &types).expect("a plan");
+    assert_eq!(actions(&plan), ["delete child/c"]);
+    assert_eq!(plan.changes[1].deleted_with, None);
+}
+
 #[tokio::test]
 async fn a_replacement_comes_in_the_order_that_its_type_says() {
     for (replacement, expected) in [

@@ -29,8 +29,8 @@ use crate::{
 const TIMEOUT_MS: u32 = 29_000;
 /// The key of the only route response there is, and the literal `$default` as a template selection expression.
 const DEFAULT: &str = "$default";
-/// A policy holds 20 KB [Lambda model]: a function behind more routes than this is opened to the whole stage.
-const ROUTES_PER_POLICY: usize = 40;
+/// A policy holds 20,480 bytes [LDG limits]: a function whose routes need more than this is opened to the whole stage.
+const POLICY_BYTES: usize = 18_000;
 
 /// The kinds of which a deployment is a snapshot.
 const SNAPSHOT: [&str; 5] = [
@@ -252,20 +252,21 @@ impl Draft<'_> {
     ) -> Vec<Address> {
         let api = Text::from(self.scope.arn("execute-api", "")).then(Self::api_id());
         let mut sources: BTreeMap<&str, Vec<Text>> = BTreeMap::new();
+        let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
         for target in targets {
             if let Some(function) = &target.function {
                 let route = format!("/{}/{}", self.scope.stage, target.key);
+                *sizes.entry(function).or_default() += self.statement_bytes(function, &route);
                 sources
                     .entry(function)
                     .or_default()
                     .push(api.clone().then(route));
             }
         }
-        for source_arns in sources
-            .values_mut()
-            .filter(|routes| routes.len() > ROUTES_PER_POLICY)
-        {
-            *source_arns = vec![api.clone().then(format!("/{}/*", self.scope.stage))];
+        for (function, source_arns) in &mut sources {
+            if sizes[function] > POLICY_BYTES {
+                *source_arns = vec![api.clone().then(format!("/{}/*", self.scope.stage))];
+            }
         }
         if let Some((address, function)) = authorizer {
             let source = api
@@ -288,6 +289,25 @@ impl Draft<'_> {
                 )
             })
             .collect()
+    }
+
+    /// What a route's statement takes of a function's policy, at most.
+    fn statement_bytes(&self, function: &str, route: &str) -> usize {
+        // All but the ARNs and the API's id: the statement's id, effect, principal, action, condition.
+        const REST: usize = 260;
+        // Whatever AWS might escape counts as two `\uXXXX`.
+        let route: usize = route
+            .chars()
+            .map(|letter| {
+                if letter.is_ascii_alphanumeric() {
+                    1
+                } else {
+                    12
+                }
+            })
+            .sum();
+        let api = self.scope.arn("execute-api", "");
+        REST + self.scope.function_arn(function).len() + api.len() + route
     }
 
     /// A snapshot of all that's under the API, with a hash of it, so that a change makes a new one necessary.

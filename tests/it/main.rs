@@ -1,5 +1,8 @@
 //! The tests that run the real binary against clouds that this project didn't write.
 
+mod golden;
 mod harness;
 mod harness_selftest;
 mod stories;
+mod moto;
+mod requests;

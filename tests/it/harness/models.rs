@@ -12,10 +12,12 @@ pub struct ModelCheck {
     pub violations: Vec<String>,
     /// How many requests of each operation were checked, `service.Operation`.
     pub checked: Vec<(String, usize)>,
+    /// What couldn't be checked, such as a pattern that isn't understood.
+    pub unchecked: Vec<String>,
 }
 
 impl ModelCheck {
-    /// Panics with the violations, or when nothing was checked.
+    /// Panics with the violations, or when something wasn't checked.
     #[track_caller]
     pub fn assert_valid(&self) {
         assert!(!self.checked.is_empty(), "no request was checked");
@@ -24,6 +26,7 @@ impl ModelCheck {
             "requests that AWS's models don't allow:\n{}",
             self.violations.join("\n")
         );
+        assert!(self.unchecked.is_empty(), "{}", self.unchecked.join("\n"));
     }
 
     /// How many requests of an operation were checked: `iam.CreateRole`.
@@ -67,6 +70,11 @@ pub fn check_against_models(calls: &Path) -> ModelCheck {
         !violations.is_empty(),
         "the checker's code and its words differ:\n{stderr}"
     );
+    let unchecked = stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .map(str::to_owned)
+        .collect();
     let checked = stdout
         .lines()
         .filter_map(|line| {
@@ -77,5 +85,6 @@ pub fn check_against_models(calls: &Path) -> ModelCheck {
     ModelCheck {
         violations,
         checked,
+        unchecked,
     }
 }
