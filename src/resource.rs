@@ -12,10 +12,7 @@ use serde_json::Value;
 pub use crate::engine::resource::{
     Attributes, Context, ErrorMetadata, Observed, Owner, Replacement, Resource, SdkError, to_value,
 };
-use crate::{
-    aws::{Error, Operation},
-    engine::plan::FieldChange,
-};
+use crate::{aws::Error, engine::plan::FieldChange};
 
 pub mod account_logging;
 pub mod alarm;
@@ -60,12 +57,11 @@ pub const ALL: &[&dyn Resource] = &[
 ];
 
 /// The properties of a type, from what the engine resolved.
-pub fn parse<T: DeserializeOwned>(operation: Operation, desired: &Value) -> Result<T, Error> {
+pub fn parse<T: DeserializeOwned>(desired: &Value) -> Result<T, Error> {
     T::deserialize(desired).map_err(|error| {
-        Error::unexpected(
-            operation,
-            format!("the desired properties don't fit their type: {error}"),
-        )
+        Error::internal(format!(
+            "the desired properties don't fit their type: {error}"
+        ))
     })
 }
 

@@ -23,7 +23,7 @@ use super::{
     stack::Stack,
     survey::Survey,
 };
-use crate::aws::{Aws, Class, Error, Operation, Service};
+use crate::aws::{Aws, Class, Error};
 
 /// Steps under way at once; the rate limits of [`Aws`] do the rest.
 const WIDTH: usize = 32;
@@ -293,13 +293,10 @@ impl Engine<'_> {
     ) -> Result<Attributes, Error> {
         let resource = step.resource;
         if has_unknown(&desired) {
-            return Err(Error::unexpected(
-                Operation::read(Service::Sts, "GetCallerIdentity"),
-                format!(
-                    "{} needs an attribute that nobody gave",
-                    step.change.address
-                ),
-            ));
+            return Err(Error::internal(format!(
+                "{} needs an attribute that nobody gave",
+                step.change.address
+            )));
         }
         match (step.change.action, &step.change.observed) {
             (Action::Update, Some(observed)) => {

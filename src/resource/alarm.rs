@@ -122,7 +122,7 @@ impl Resource for Alarms {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let alarm: Alarm = parse(PUT, desired)?;
+        let alarm: Alarm = parse(desired)?;
         put(context, &alarm, Some(tags(&alarm.tags))).await?;
         Ok(Attributes::from([(
             "arn".to_owned(),
@@ -139,7 +139,7 @@ impl Resource for Alarms {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let alarm: Alarm = parse(PUT, desired)?;
+        let alarm: Alarm = parse(desired)?;
         let cloudwatch = &context.aws.cloudwatch;
         let only_tags = fields
             .iter()

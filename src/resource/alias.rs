@@ -88,7 +88,7 @@ impl Resource for Aliases {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let alias: Alias = parse(CREATE, desired)?;
+        let alias: Alias = parse(desired)?;
         let created = context
             .call(CREATE, || {
                 context
@@ -114,7 +114,7 @@ impl Resource for Aliases {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let alias: Alias = parse(UPDATE, desired)?;
+        let alias: Alias = parse(desired)?;
         context
             .call(UPDATE, || {
                 context

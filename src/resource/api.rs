@@ -75,7 +75,7 @@ impl Resource for Apis {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let api: Api = parse(CREATE, desired)?;
+        let api: Api = parse(desired)?;
         let created = context
             .call(CREATE, || {
                 context
@@ -102,7 +102,7 @@ impl Resource for Apis {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let api: Api = parse(UPDATE, desired)?;
+        let api: Api = parse(desired)?;
         if touches(fields, "name") || touches(fields, "route_selection") {
             context
                 .call(UPDATE, || {

@@ -35,8 +35,7 @@ pub(super) async fn id(survey: &Survey<'_>) -> Result<Option<String>, Error> {
 
 /// All items of a paged listing; `page` gets a page's token and returns its items and the next page's token.
 ///
-/// There are none if what is looked into went away meanwhile. An endpoint that doesn't know the operation also answers
-/// 404, but without an error code: that is an error, not an empty listing.
+/// There are none if what is looked into went away meanwhile.
 pub(super) async fn pages<T, F>(mut page: impl FnMut(Option<String>) -> F) -> Result<Vec<T>, Error>
 where
     F: Future<Output = Result<(Option<Vec<T>>, Option<String>), Error>>,
@@ -46,7 +45,7 @@ where
     loop {
         let (more, next) = match page(token).await {
             Ok(page) => page,
-            Err(error) if error.is_not_found() && error.code().is_some() => return Ok(Vec::new()),
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         items.extend(more.unwrap_or_default());

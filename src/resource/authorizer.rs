@@ -71,7 +71,7 @@ impl Resource for Authorizers {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let authorizer: Authorizer = parse(CREATE, desired)?;
+        let authorizer: Authorizer = parse(desired)?;
         let api_id = authorizer.api_id.to_string();
         let created = context
             .call(CREATE, || {
@@ -101,7 +101,7 @@ impl Resource for Authorizers {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let authorizer: Authorizer = parse(UPDATE, desired)?;
+        let authorizer: Authorizer = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         context
             .call(UPDATE, || {

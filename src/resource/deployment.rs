@@ -83,7 +83,7 @@ impl Resource for Deployments {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let deployment: Deployment = parse(CREATE, desired)?;
+        let deployment: Deployment = parse(desired)?;
         let api_id = deployment.api_id.to_string();
         let id = deploy(context, &api_id, &deployment.configuration).await?;
         Ok(api_gateway::attributes(&api_id, &id))
@@ -97,7 +97,7 @@ impl Resource for Deployments {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let deployment: Deployment = parse(CREATE, desired)?;
+        let deployment: Deployment = parse(desired)?;
         let api_id = observed.attribute("api_id");
         let id = deploy(context, api_id, &deployment.configuration).await?;
         if let Err(error) = prune(context, api_id).await {

@@ -98,7 +98,7 @@ impl Resource for EventSourceMappings {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let mapping: EventSourceMapping = parse(CREATE, desired)?;
+        let mapping: EventSourceMapping = parse(desired)?;
         let made = match make(context, &mapping).await {
             Err(error) if error.class() == Class::AlreadyExists => {
                 let Some(leaving) = leaving(context.aws, &mapping).await? else {
@@ -121,7 +121,7 @@ impl Resource for EventSourceMappings {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let mapping: EventSourceMapping = parse(UPDATE, desired)?;
+        let mapping: EventSourceMapping = parse(desired)?;
         let lambda = &context.aws.lambda;
         let id = observed.id.as_str();
         let changed = |path: &str| touches(fields, path);

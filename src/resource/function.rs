@@ -119,7 +119,7 @@ impl Resource for Functions {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let function: Function = parse(CREATE, desired)?;
+        let function: Function = parse(desired)?;
         let zip = package(CREATE, &function).await?;
         let lambda = &context.aws.lambda;
         let created = context
@@ -160,7 +160,7 @@ impl Resource for Functions {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let function: Function = parse(UPDATE_CONFIGURATION, desired)?;
+        let function: Function = parse(desired)?;
         let lambda = &context.aws.lambda;
         let arn = observed.attribute("arn");
         let (set, gone) = tag_changes(&observed.properties, &function.tags);

@@ -128,7 +128,7 @@ impl Resource for FunctionPolicies {
 }
 
 async fn apply(context: &Context<'_>, desired: &Value, present: &str) -> Result<Attributes, Error> {
-    let policy: FunctionPolicy = parse(ADD, desired)?;
+    let policy: FunctionPolicy = parse(desired)?;
     let name = &policy.function_name;
     let lambda = &context.aws.lambda;
     let wanted: Vec<(String, String)> = policy

@@ -121,7 +121,7 @@ impl Resource for Integrations {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let integration: Integration = parse(CREATE, desired)?;
+        let integration: Integration = parse(desired)?;
         let api_id = integration.api_id.to_string();
         let created = context
             .call(CREATE, || {
@@ -157,7 +157,7 @@ impl Resource for Integrations {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let integration: Integration = parse(UPDATE, desired)?;
+        let integration: Integration = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         let credentials = api_gateway::or_emptied(
             integration.credentials_arn.clone(),

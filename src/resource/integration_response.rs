@@ -86,7 +86,7 @@ impl Resource for IntegrationResponses {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let response: IntegrationResponse = parse(CREATE, desired)?;
+        let response: IntegrationResponse = parse(desired)?;
         let api_id = response.api_id.to_string();
         let created = context
             .call(CREATE, || {
@@ -113,7 +113,7 @@ impl Resource for IntegrationResponses {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let response: IntegrationResponse = parse(UPDATE, desired)?;
+        let response: IntegrationResponse = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         context
             .call(UPDATE, || {

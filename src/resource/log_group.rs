@@ -83,7 +83,7 @@ impl Resource for LogGroups {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let group: LogGroup = parse(CREATE, desired)?;
+        let group: LogGroup = parse(desired)?;
         let tags = group.tags.clone().into_iter().collect();
         context
             .call(CREATE, || {
@@ -110,7 +110,7 @@ impl Resource for LogGroups {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let group: LogGroup = parse(PUT_RETENTION, desired)?;
+        let group: LogGroup = parse(desired)?;
         let logs = &context.aws.logs;
         if touches(fields, "retention_days") {
             put_retention(context, &group).await?;

@@ -140,7 +140,7 @@ impl Resource for Queues {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let queue: Queue = parse(CREATE, desired)?;
+        let queue: Queue = parse(desired)?;
         let sqs = &context.aws.sqs;
         let mut attributes = all_attributes(&queue);
         // A standard queue refuses FifoQueue=false, and CreateQueue an empty policy.
@@ -195,7 +195,7 @@ impl Resource for Queues {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let queue: Queue = parse(SET, desired)?;
+        let queue: Queue = parse(desired)?;
         let sqs = &context.aws.sqs;
         let url = observed.attribute("url");
         let attributes = changed_attributes(&queue, fields);

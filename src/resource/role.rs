@@ -139,7 +139,7 @@ impl Resource for Roles {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let role: Role = parse(CREATE, desired)?;
+        let role: Role = parse(desired)?;
         let tags = tags(&role.tags)?;
         let created = context
             .call(CREATE, || {
@@ -169,7 +169,7 @@ impl Resource for Roles {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let role: Role = parse(CREATE, desired)?;
+        let role: Role = parse(desired)?;
         let iam = &context.aws.iam;
         if touches(fields, "trusted_service") {
             context

@@ -84,7 +84,7 @@ impl Resource for Routes {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let route: Route = parse(CREATE, desired)?;
+        let route: Route = parse(desired)?;
         let api_id = route.api_id.to_string();
         let created = context
             .settle(CREATE, &[NEW_INTEGRATION], || {
@@ -114,7 +114,7 @@ impl Resource for Routes {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let route: Route = parse(UPDATE, desired)?;
+        let route: Route = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         let selection = api_gateway::or_emptied(
             route.response_selection.clone(),

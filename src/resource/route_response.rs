@@ -83,7 +83,7 @@ impl Resource for RouteResponses {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let response: RouteResponse = parse(CREATE, desired)?;
+        let response: RouteResponse = parse(desired)?;
         let api_id = response.api_id.to_string();
         let created = context
             .call(CREATE, || {
@@ -110,7 +110,7 @@ impl Resource for RouteResponses {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let response: RouteResponse = parse(UPDATE, desired)?;
+        let response: RouteResponse = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         context
             .call(UPDATE, || {

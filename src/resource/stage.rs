@@ -135,7 +135,7 @@ impl Resource for Stages {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let stage: Stage = parse(CREATE, desired)?;
+        let stage: Stage = parse(desired)?;
         let api_id = stage.api_id.to_string();
         let throttle = stage
             .throttle
@@ -166,7 +166,7 @@ impl Resource for Stages {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let stage: Stage = parse(UPDATE, desired)?;
+        let stage: Stage = parse(desired)?;
         let (api_id, name) = api_gateway::ids(observed);
         let client = &context.aws.apigatewayv2;
         let throttle = if touches(fields, "throttle") {

@@ -104,7 +104,7 @@ impl Resource for Tables {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let table: Table = parse(CREATE, desired)?;
+        let table: Table = parse(desired)?;
         let dynamodb = &context.aws.dynamodb;
         let key = key_schema(&table.partition_key, &table.sort_key)?;
         let attributes = attribute_definitions(&table)?;
@@ -151,7 +151,7 @@ impl Resource for Tables {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let table: Table = parse(PUT_TTL, desired)?;
+        let table: Table = parse(desired)?;
         let dynamodb = &context.aws.dynamodb;
         // A run that was cut off may have left it in the making.
         until_active(context, &table.name).await?;
