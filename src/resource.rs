@@ -90,7 +90,7 @@ pub fn tag_changes(
         .into_iter()
         .flatten()
         .map(|(key, _)| key)
-        .filter(|key| !desired.contains_key(*key) && !key.starts_with("aws:"))
+        .filter(|key| !desired.contains_key(*key))
         .cloned()
         .collect();
     (set, gone)

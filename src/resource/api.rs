@@ -67,7 +67,7 @@ impl Resource for Apis {
         .await?;
         apis.retain(|api| {
             api.protocol_type() == Some(&ProtocolType::Websocket)
-                && scope.owns(&api_gateway::tags(api.tags()))
+                && scope.owns(&api_gateway::sorted(api.tags()))
         });
         // The oldest is the one that clients know.
         apis.sort_by(|a, b| (a.created_date(), a.api_id()).cmp(&(b.created_date(), b.api_id())));
@@ -142,7 +142,7 @@ fn observe(api: &AwsApi) -> Observed {
             .route_selection_expression()
             .unwrap_or_default()
             .to_owned(),
-        tags: api_gateway::tags(api.tags()),
+        tags: api_gateway::sorted(api.tags()),
     };
     let mut observed = Observed::new(Address::new(KIND, NAME), id, &properties).owned_by(Owner::Us);
     observed.attributes = attributes(id, api.api_endpoint().unwrap_or_default());

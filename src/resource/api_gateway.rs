@@ -83,13 +83,6 @@ pub(super) fn unsorted(map: &BTreeMap<String, String>) -> Option<HashMap<String,
     (!map.is_empty()).then(|| map.clone().into_iter().collect())
 }
 
-/// The tags, without those that AWS sets itself.
-pub(super) fn tags(tags: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {
-    let mut tags = sorted(tags);
-    tags.retain(|key, _| !key.starts_with("aws:"));
-    tags
-}
-
 /// A text, if it says anything.
 pub(super) fn text(text: Option<&str>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(str::to_owned)
@@ -192,17 +185,5 @@ mod tests {
             Some("a")
         );
         assert_eq!(or_emptied(None, &with(json!({})), "selection"), None);
-    }
-
-    #[test]
-    fn tags_that_aws_sets_are_not_seen() {
-        let all = HashMap::from([
-            ("aws:cloudformation:stack-name".to_owned(), "x".to_owned()),
-            ("team".to_owned(), "a".to_owned()),
-        ]);
-        assert_eq!(
-            tags(Some(&all)),
-            BTreeMap::from([("team".to_owned(), "a".to_owned())])
-        );
     }
 }

@@ -127,7 +127,7 @@ impl Resource for Stages {
                 if survey.wants(KIND, observed.address.name()) {
                     observed
                 } else {
-                    let tags = api_gateway::tags(stage.tags());
+                    let tags = api_gateway::sorted(stage.tags());
                     observed.owned_by(Owner::by_tags(survey.scope, &tags))
                 }
             })
@@ -269,7 +269,7 @@ fn observe(api_id: &str, stage: &AwsStage) -> Observed {
         deployment_id: stage.deployment_id().unwrap_or_default().into(),
         throttle: stage.default_route_settings().and_then(throttle),
         access_log: stage.access_log_settings().and_then(access_log),
-        tags: api_gateway::tags(stage.tags()),
+        tags: api_gateway::sorted(stage.tags()),
     };
     let mut observed = Observed::new(Address::new(KIND, name), name, &properties);
     observed.attributes = attributes(api_id, name);
