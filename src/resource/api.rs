@@ -53,17 +53,12 @@ impl Resource for Apis {
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let (aws, scope) = (survey.aws, survey.scope);
-        let mut apis = api_gateway::pages(|token| async move {
-            let page = aws
-                .call(LIST, || {
-                    aws.apigatewayv2
-                        .get_apis()
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            Ok((page.items, page.next_token))
-        })
+        let mut apis = api_gateway::pages(
+            aws,
+            LIST,
+            |token| aws.apigatewayv2.get_apis().set_next_token(token).send(),
+            |page| (page.items, page.next_token),
+        )
         .await?;
         apis.retain(|api| {
             api.protocol_type() == Some(&ProtocolType::Websocket)

@@ -202,18 +202,18 @@ async fn prune(context: &Context<'_>, api_id: &str) -> Result<(), Error> {
     if deployments.len() <= KEPT {
         return Ok(());
     }
-    let stages = api_gateway::pages(|token| async move {
-        let page = aws
-            .call(LIST_STAGES, || {
-                aws.apigatewayv2
-                    .get_stages()
-                    .api_id(api_id)
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await?;
-        Ok((page.items, page.next_token))
-    })
+    let stages = api_gateway::pages(
+        aws,
+        LIST_STAGES,
+        |token| {
+            aws.apigatewayv2
+                .get_stages()
+                .api_id(api_id)
+                .set_next_token(token)
+                .send()
+        },
+        |page| (page.items, page.next_token),
+    )
     .await?;
     let used = stages
         .iter()
@@ -245,18 +245,18 @@ async fn delete(
 
 /// The API's deployments of ours, the newest first.
 async fn newest_first(aws: &Aws, api_id: &str) -> Result<Vec<AwsDeployment>, Error> {
-    let deployments = api_gateway::pages(|token| async move {
-        let page = aws
-            .call(LIST, || {
-                aws.apigatewayv2
-                    .get_deployments()
-                    .api_id(api_id)
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await?;
-        Ok((page.items, page.next_token))
-    })
+    let deployments = api_gateway::pages(
+        aws,
+        LIST,
+        |token| {
+            aws.apigatewayv2
+                .get_deployments()
+                .api_id(api_id)
+                .set_next_token(token)
+                .send()
+        },
+        |page| (page.items, page.next_token),
+    )
     .await?;
     Ok(ours_newest_first(deployments))
 }

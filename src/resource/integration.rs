@@ -101,18 +101,18 @@ impl Resource for Integrations {
             return Ok(Vec::new());
         };
         let aws = survey.aws;
-        let integrations = api_gateway::pages(|token| async move {
-            let page = aws
-                .call(LIST, || {
-                    aws.apigatewayv2
-                        .get_integrations()
-                        .api_id(api_id)
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            Ok((page.items, page.next_token))
-        })
+        let integrations = api_gateway::pages(
+            aws,
+            LIST,
+            |token| {
+                aws.apigatewayv2
+                    .get_integrations()
+                    .api_id(api_id)
+                    .set_next_token(token)
+                    .send()
+            },
+            |page| (page.items, page.next_token),
+        )
         .await?;
         Ok(integrations
             .iter()

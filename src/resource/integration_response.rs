@@ -54,19 +54,19 @@ impl Resource for IntegrationResponses {
         });
         let found = try_join_all(asked.map(|integration| async move {
             let (api_id, integration_id) = api_gateway::ids(integration);
-            let responses = api_gateway::pages(|token| async move {
-                let page = aws
-                    .call(LIST, || {
-                        aws.apigatewayv2
-                            .get_integration_responses()
-                            .api_id(api_id)
-                            .integration_id(integration_id)
-                            .set_next_token(token.clone())
-                            .send()
-                    })
-                    .await?;
-                Ok((page.items, page.next_token))
-            })
+            let responses = api_gateway::pages(
+                aws,
+                LIST,
+                |token| {
+                    aws.apigatewayv2
+                        .get_integration_responses()
+                        .api_id(api_id)
+                        .integration_id(integration_id)
+                        .set_next_token(token)
+                        .send()
+                },
+                |page| (page.items, page.next_token),
+            )
             .await?;
             Ok::<_, Error>(
                 responses

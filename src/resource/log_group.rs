@@ -11,9 +11,7 @@ use futures::future::{join, try_join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, touches, unless_gone,
-};
+use super::{Attributes, Context, Observed, Owner, Resource, parse, retag, touches, unless_gone};
 use crate::{
     aws::{Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
@@ -116,28 +114,25 @@ impl Resource for LogGroups {
             put_retention(context, &group).await?;
         }
         let arn = observed.attribute("arn");
-        let (set, gone) = tag_changes(&observed.properties, &group.tags);
-        if !set.is_empty() {
-            let set = set.into_iter().collect();
-            context
-                .call(TAG, || {
-                    logs.tag_resource()
-                        .resource_arn(arn)
-                        .set_tags(Some(Clone::clone(&set)))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    logs.untag_resource()
-                        .resource_arn(arn)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &group.tags,
+            |tags| {
+                logs.tag_resource()
+                    .resource_arn(arn)
+                    .set_tags(Some(tags))
+                    .send()
+            },
+            |keys| {
+                logs.untag_resource()
+                    .resource_arn(arn)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -170,24 +165,18 @@ async fn named(
     prefix: &str,
 ) -> Result<Vec<aws_sdk_cloudwatchlogs::types::LogGroup>, Error> {
     let aws = survey.aws;
-    let mut groups = Vec::new();
-    let mut token: Option<String> = None;
-    loop {
-        let page = aws
-            .call(LIST, || {
-                aws.logs
-                    .describe_log_groups()
-                    .log_group_name_prefix(prefix)
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await?;
-        groups.extend(page.log_groups.unwrap_or_default());
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(groups);
-        }
-    }
+    aws.pages(
+        LIST,
+        |token| {
+            aws.logs
+                .describe_log_groups()
+                .log_group_name_prefix(prefix)
+                .set_next_token(token)
+                .send()
+        },
+        |page| (page.log_groups, page.next_token),
+    )
+    .await
 }
 
 async fn observe(

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Attributes, Context, Observed, Owner, Replacement, Resource, parse, tag_changes, touches,
-    unless_gone,
+    Attributes, Context, Observed, Owner, Replacement, Resource, parse, retag, touches, unless_gone,
 };
 use crate::{
     aws::{Error, Operation, Service, Settle},
@@ -105,25 +104,20 @@ impl Resource for Queues {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let aws = survey.aws;
         let prefix = survey.scope.prefix();
-        let mut urls = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let page = aws
-                .call(LIST, || {
+        let urls = aws
+            .pages(
+                LIST,
+                |token| {
                     aws.sqs
                         .list_queues()
                         .queue_name_prefix(&prefix)
                         .max_results(PAGE)
-                        .set_next_token(token.clone())
+                        .set_next_token(token)
                         .send()
-                })
-                .await?;
-            urls.extend(page.queue_urls.unwrap_or_default());
-            token = page.next_token;
-            if token.is_none() {
-                break;
-            }
-        }
+                },
+                |page| (page.queue_urls, page.next_token),
+            )
+            .await?;
         // A queue is listed for up to a minute after it was deleted, and then isn't found [SQS model].
         let observed = urls
             .iter()
@@ -211,28 +205,20 @@ impl Resource for Queues {
                 })
                 .await?;
         }
-        let (set, gone) = tag_changes(&observed.properties, &queue.tags);
-        if !set.is_empty() {
-            let set = set.into_iter().collect();
-            context
-                .call(TAG, || {
-                    sqs.tag_queue()
-                        .queue_url(url)
-                        .set_tags(Some(Clone::clone(&set)))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    sqs.untag_queue()
-                        .queue_url(url)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &queue.tags,
+            |tags| sqs.tag_queue().queue_url(url).set_tags(Some(tags)).send(),
+            |keys| {
+                sqs.untag_queue()
+                    .queue_url(url)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 

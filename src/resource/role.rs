@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use aws_sdk_iam::types::Tag;
 use futures::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Attributes, Context, Observed, Resource, parse, tag_changes, to_value, touches};
+use super::{Attributes, Context, Observed, Resource, parse, retag, to_value, touches};
 use crate::{
     aws::{Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -77,24 +78,19 @@ impl Resource for Roles {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let (aws, scope) = (survey.aws, survey.scope);
         let path = scope.role_path();
-        let mut roles = Vec::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let page = aws
-                .call(LIST, || {
+        let roles = aws
+            .pages(
+                LIST,
+                |marker| {
                     aws.iam
                         .list_roles()
                         .path_prefix(&path)
-                        .set_marker(marker.clone())
+                        .set_marker(marker)
                         .send()
-                })
-                .await?;
-            roles.extend(page.roles);
-            marker = page.marker;
-            if marker.is_none() {
-                break;
-            }
-        }
+                },
+                |page| (Some(page.roles), page.marker),
+            )
+            .await?;
         let observed = roles.iter().map(|role| async {
             let name = role.role_name();
             let tags = aws.call(LIST_TAGS, || {
@@ -140,7 +136,7 @@ impl Resource for Roles {
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
         let role: Role = parse(desired)?;
-        let tags = tags(&role.tags)?;
+        let tags = tags(role.tags.clone());
         let created = context
             .call(CREATE, || {
                 context
@@ -184,28 +180,25 @@ impl Resource for Roles {
         if touches(fields, "policy") {
             put_policy(context, &role).await?;
         }
-        let (set, gone) = tag_changes(&observed.properties, &role.tags);
-        if !set.is_empty() {
-            let set = tags(&set)?;
-            context
-                .call(TAG, || {
-                    iam.tag_role()
-                        .role_name(&role.name)
-                        .set_tags(Some(set.clone()))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    iam.untag_role()
-                        .role_name(&role.name)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &role.tags,
+            |set| {
+                iam.tag_role()
+                    .role_name(&role.name)
+                    .set_tags(Some(tags(set)))
+                    .send()
+            },
+            |keys| {
+                iam.untag_role()
+                    .role_name(&role.name)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -383,15 +376,10 @@ fn statements(policy: &Value) -> Vec<Statement> {
         .collect()
 }
 
-fn tags(tags: &BTreeMap<String, String>) -> Result<Vec<aws_sdk_iam::types::Tag>, Error> {
-    tags.iter()
-        .map(|(key, value)| {
-            aws_sdk_iam::types::Tag::builder()
-                .key(key)
-                .value(value)
-                .build()
-                .map_err(|error| Error::unexpected(TAG, error.to_string()))
-        })
+fn tags(tags: impl IntoIterator<Item = (String, String)>) -> Vec<Tag> {
+    // A tag with a key and a value is never refused.
+    tags.into_iter()
+        .filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok())
         .collect()
 }
 

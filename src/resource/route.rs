@@ -67,18 +67,18 @@ impl Resource for Routes {
             return Ok(Vec::new());
         };
         let aws = survey.aws;
-        let routes = api_gateway::pages(|token| async move {
-            let page = aws
-                .call(LIST, || {
-                    aws.apigatewayv2
-                        .get_routes()
-                        .api_id(api_id)
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            Ok((page.items, page.next_token))
-        })
+        let routes = api_gateway::pages(
+            aws,
+            LIST,
+            |token| {
+                aws.apigatewayv2
+                    .get_routes()
+                    .api_id(api_id)
+                    .set_next_token(token)
+                    .send()
+            },
+            |page| (page.items, page.next_token),
+        )
         .await?;
         Ok(routes.iter().map(|route| observe(api_id, route)).collect())
     }

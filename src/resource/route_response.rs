@@ -51,19 +51,19 @@ impl Resource for RouteResponses {
             .filter(|route| route.properties.get("response_selection").is_some());
         let found = try_join_all(answering.map(|route| async move {
             let (api_id, route_id) = api_gateway::ids(route);
-            let responses = api_gateway::pages(|token| async move {
-                let page = aws
-                    .call(LIST, || {
-                        aws.apigatewayv2
-                            .get_route_responses()
-                            .api_id(api_id)
-                            .route_id(route_id)
-                            .set_next_token(token.clone())
-                            .send()
-                    })
-                    .await?;
-                Ok((page.items, page.next_token))
-            })
+            let responses = api_gateway::pages(
+                aws,
+                LIST,
+                |token| {
+                    aws.apigatewayv2
+                        .get_route_responses()
+                        .api_id(api_id)
+                        .route_id(route_id)
+                        .set_next_token(token)
+                        .send()
+                },
+                |page| (page.items, page.next_token),
+            )
             .await?;
             Ok::<_, Error>(
                 responses

@@ -19,9 +19,7 @@ use futures::future::try_join;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{
-    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, touches, unless_gone,
-};
+use super::{Attributes, Context, Observed, Owner, Resource, parse, retag, touches, unless_gone};
 use crate::{
     aws::{Aws, Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
@@ -121,7 +119,7 @@ impl Resource for Tables {
             )
             .build()
             .map_err(|error| Error::unexpected(CREATE, error.to_string()))?;
-        let tags = tags(&table.tags)?;
+        let tags = tags(table.tags.clone());
         let created = context
             .call(CREATE, || {
                 dynamodb
@@ -159,30 +157,27 @@ impl Resource for Tables {
             set_ttl(context, &table).await?;
         }
         let arn = observed.attribute("arn");
-        let (set, gone) = tag_changes(&observed.properties, &table.tags);
-        if !set.is_empty() {
-            let set = tags(&set)?;
-            context
-                .call(TAG, || {
-                    dynamodb
-                        .tag_resource()
-                        .resource_arn(arn)
-                        .set_tags(Some(set.clone()))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    dynamodb
-                        .untag_resource()
-                        .resource_arn(arn)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &table.tags,
+            |set| {
+                dynamodb
+                    .tag_resource()
+                    .resource_arn(arn)
+                    .set_tags(Some(tags(set)))
+                    .send()
+            },
+            |keys| {
+                dynamodb
+                    .untag_resource()
+                    .resource_arn(arn)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -302,29 +297,20 @@ async fn observe(
 }
 
 async fn all_tags(aws: &Aws, arn: &str) -> Result<BTreeMap<String, String>, Error> {
-    let mut tags = BTreeMap::new();
-    let mut token: Option<String> = None;
-    loop {
-        let page = aws
-            .call(LIST_TAGS, || {
+    let tags = aws
+        .pages(
+            LIST_TAGS,
+            |token| {
                 aws.dynamodb
                     .list_tags_of_resource()
                     .resource_arn(arn)
-                    .set_next_token(token.clone())
+                    .set_next_token(token)
                     .send()
-            })
-            .await?;
-        tags.extend(
-            page.tags
-                .unwrap_or_default()
-                .into_iter()
-                .map(|tag| (tag.key, tag.value)),
-        );
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(tags);
-        }
-    }
+            },
+            |page| (page.tags, page.next_token),
+        )
+        .await?;
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
 async fn until_active(context: &Context<'_>, name: &str) -> Result<(), Error> {
@@ -480,15 +466,10 @@ fn attribute_definitions(table: &Table) -> Result<Vec<AttributeDefinition>, Erro
         .collect()
 }
 
-fn tags(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>, Error> {
-    tags.iter()
-        .map(|(key, value)| {
-            Tag::builder()
-                .key(key)
-                .value(value)
-                .build()
-                .map_err(|error| Error::unexpected(TAG, error.to_string()))
-        })
+fn tags(tags: impl IntoIterator<Item = (String, String)>) -> Vec<Tag> {
+    // A tag with a key and a value is never refused.
+    tags.into_iter()
+        .filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok())
         .collect()
 }
 
