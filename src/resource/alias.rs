@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attributes, Context, Observed, Resource, function, parse};
+use super::{Attributes, Context, Observed, Owner, Resource, function, parse};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -49,7 +49,10 @@ impl Resource for Aliases {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let aws = survey.aws;
         let functions = survey.of(function::KIND).await?;
-        let aliases = functions.iter().map(|function| async {
+        let ours = functions
+            .iter()
+            .filter(|function| function.owner == Owner::Us);
+        let aliases = ours.map(|function| async {
             let name = &function.id;
             let answer = aws
                 .call(GET, || {
@@ -80,8 +83,7 @@ impl Resource for Aliases {
                     &properties,
                 )
                 .with("arn", arn)
-                .with("function", name)
-                .owned_by(function.owner),
+                .with("function", name),
             ))
         });
         Ok(try_join_all(aliases).await?.into_iter().flatten().collect())

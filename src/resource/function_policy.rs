@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Attributes, Context, Observed, Resource, alias::LIVE, function, parse};
+use super::{Attributes, Context, Observed, Owner, Resource, alias::LIVE, function, parse};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -50,7 +50,10 @@ impl Resource for FunctionPolicies {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let aws = survey.aws;
         let functions = survey.of(function::KIND).await?;
-        let policies = functions.iter().map(|function| async {
+        let ours = functions
+            .iter()
+            .filter(|function| function.owner == Owner::Us);
+        let policies = ours.map(|function| async {
             let name = &function.id;
             let answer = aws
                 .call(GET, || {
@@ -85,8 +88,7 @@ impl Resource for FunctionPolicies {
                     &properties,
                 )
                 .with("function", name)
-                .with("sids", sids.join(","))
-                .owned_by(function.owner),
+                .with("sids", sids.join(",")),
             ))
         });
         Ok(try_join_all(policies)
