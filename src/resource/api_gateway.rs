@@ -26,11 +26,14 @@ pub(super) const STILL_REFERENCED: Settle = Settle {
 
 /// The id of the stage's API, if there is one.
 ///
-/// Of several (a CreateApi whose answer was lost makes a second one) only the first is looked into: the others are
-/// deleted whole, with all that's in them.
+/// Of several (see [`api`]) only the one that is kept is looked into: the others are deleted whole, with all that's in
+/// them.
 pub(super) async fn id(survey: &Survey<'_>) -> Result<Option<String>, Error> {
     let apis = survey.of(api::KIND).await?;
-    Ok(apis.first().map(|api| api.id.clone()))
+    Ok(apis
+        .iter()
+        .find(|found| found.address.name() == api::NAME)
+        .map(|found| found.id.clone()))
 }
 
 /// All items of a listing of what's in an API, as [`Aws::pages`] reads it; none if the API went away meanwhile.

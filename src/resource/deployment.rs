@@ -43,7 +43,6 @@ const KEPT: usize = 10;
 
 const LIST: Operation = Operation::read(Service::ApiGatewayV2, "GetDeployments");
 const GET: Operation = Operation::read(Service::ApiGatewayV2, "GetDeployment");
-const LIST_STAGES: Operation = Operation::read(Service::ApiGatewayV2, "GetStages");
 /// Repeating it makes a second snapshot of the same configuration, which harms nothing and is pruned later.
 const CREATE: Operation = Operation::put(Service::ApiGatewayV2, "CreateDeployment");
 const DELETE: Operation = Operation::put(Service::ApiGatewayV2, "DeleteDeployment");
@@ -202,19 +201,7 @@ async fn prune(context: &Context<'_>, api_id: &str) -> Result<(), Error> {
     if deployments.len() <= KEPT {
         return Ok(());
     }
-    let stages = api_gateway::pages(
-        aws,
-        LIST_STAGES,
-        |token| {
-            aws.apigatewayv2
-                .get_stages()
-                .api_id(api_id)
-                .set_next_token(token)
-                .send()
-        },
-        |page| (page.items, page.next_token),
-    )
-    .await?;
+    let stages = stage::all(aws, api_id).await?;
     let used = stages
         .iter()
         .filter_map(|stage| stage.deployment_id())

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Attributes, Context, Observed, Owner, Resource, api, api_gateway, parse, touches};
 use crate::{
-    aws::{Error, Operation, Service, Settle},
+    aws::{Aws, Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
 };
 
@@ -104,20 +104,7 @@ impl Resource for Stages {
         let Some(api_id) = &api_gateway::id(survey).await? else {
             return Ok(Vec::new());
         };
-        let aws = survey.aws;
-        let stages = api_gateway::pages(
-            aws,
-            LIST,
-            |token| {
-                aws.apigatewayv2
-                    .get_stages()
-                    .api_id(api_id)
-                    .set_next_token(token)
-                    .send()
-            },
-            |page| (page.items, page.next_token),
-        )
-        .await?;
+        let stages = all(survey.aws, api_id).await?;
         Ok(stages
             .iter()
             .map(|stage| {
@@ -231,6 +218,23 @@ impl Resource for Stages {
     fn parent(&self) -> Option<&'static str> {
         Some(api::KIND)
     }
+}
+
+/// The API's stages, whoever made them.
+pub(super) async fn all(aws: &Aws, api_id: &str) -> Result<Vec<AwsStage>, Error> {
+    api_gateway::pages(
+        aws,
+        LIST,
+        |token| {
+            aws.apigatewayv2
+                .get_stages()
+                .api_id(api_id)
+                .set_next_token(token)
+                .send()
+        },
+        |page| (page.items, page.next_token),
+    )
+    .await
 }
 
 /// The throttle for AWS. 0 would mean that nothing is let through, so it's never sent.
