@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use aws_sdk_iam::types::Tag;
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Attributes, Context, Observed, Resource, parse, retag, to_value, touches};
+use super::{
+    Attributes, Context, Observed, Resource, parse, retag, to_value, touches, unless_gone,
+};
 use crate::{
     aws::{Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -112,7 +114,10 @@ impl Resource for Roles {
                     Err(error) => Err(error),
                 }
             };
-            let (tags, policy) = futures::future::try_join(tags, policy).await?;
+            // A role that went away since it was listed is none.
+            let Some((tags, policy)) = unless_gone(try_join(tags, policy).await)? else {
+                return Ok(None);
+            };
             let trust = document(role.assume_role_policy_document().unwrap_or_default());
             let properties = Role {
                 name: name.to_owned(),
@@ -126,12 +131,16 @@ impl Resource for Roles {
                     .collect(),
             };
             let thing = scope.thing(name).unwrap_or(name);
-            Ok(
+            Ok(Some(
                 Observed::new(Address::new(KIND, thing), role.arn(), &properties)
                     .with("arn", role.arn()),
-            )
+            ))
         });
-        try_join_all(observed).await
+        Ok(try_join_all(observed)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
