@@ -135,3 +135,28 @@ pub fn touches(fields: &[FieldChange], path: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_that_a_type_names_is_a_type() {
+        let kinds: Vec<&str> = ALL.iter().map(|resource| resource.kind()).collect();
+        for resource in ALL {
+            let named = [
+                resource.deleted_after(),
+                resource.follows_deletions_of(),
+                resource.renewed_by(),
+            ];
+            for kind in named
+                .into_iter()
+                .flatten()
+                .copied()
+                .chain(resource.parent())
+            {
+                assert!(kinds.contains(&kind), "{} names `{kind}`", resource.kind());
+            }
+        }
+    }
+}

@@ -8,7 +8,10 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attributes, Context, Observed, Owner, Resource, function, parse};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function,
+    function_policy, parse, stage,
+};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -156,7 +159,12 @@ impl Resource for Aliases {
     }
 
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["api", "stage", "event-source-mapping", "function-policy"]
+        &[
+            api::KIND,
+            stage::KIND,
+            event_source_mapping::KIND,
+            function_policy::KIND,
+        ]
     }
 
     fn parent(&self) -> Option<&'static str> {

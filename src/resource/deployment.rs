@@ -30,7 +30,7 @@ pub const NAME: &str = "current";
 const DESCRIPTION: &str = "wsless ";
 
 /// The kinds of which a deployment is a snapshot.
-const SNAPSHOT: &[&str] = &[
+pub const SNAPSHOT: &[&str] = &[
     integration::KIND,
     integration_response::KIND,
     route::KIND,

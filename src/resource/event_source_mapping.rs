@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Replacement, Resource, parse, retag, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Replacement, Resource, api, deployment, parse, retag,
+    stage, touches, unless_gone,
 };
 use crate::{
     aws::{Aws, Class, Error, Operation, Service, Settle},
@@ -206,7 +207,7 @@ impl Resource for EventSourceMappings {
 
     /// Nothing sends to the queue any more when nobody takes from it.
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["deployment", "stage", "api"]
+        &[deployment::KIND, stage::KIND, api::KIND]
     }
 }
 

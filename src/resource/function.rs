@@ -21,7 +21,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Attributes, Context, Observed, Owner, Resource, parse, retag, touches, unless_gone};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, api, deployment, event_source_mapping, parse,
+    retag, stage, touches, unless_gone,
+};
 use crate::{
     aws::{Aws, Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -257,7 +260,12 @@ impl Resource for Functions {
 
     fn deleted_after(&self) -> &'static [&'static str] {
         // DeleteFunction leaves event source mappings behind [LS/STK]; and nobody must call it any more.
-        &["api", "stage", "deployment", "event-source-mapping"]
+        &[
+            api::KIND,
+            stage::KIND,
+            deployment::KIND,
+            event_source_mapping::KIND,
+        ]
     }
 
     fn is_secret(&self, path: &str) -> bool {

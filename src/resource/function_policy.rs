@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Attributes, Context, Observed, Owner, Resource, alias::LIVE, function, parse};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, alias::LIVE, api, function, parse, stage,
+};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -121,7 +123,7 @@ impl Resource for FunctionPolicies {
     }
 
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["api", "stage"]
+        &[api::KIND, stage::KIND]
     }
 
     fn parent(&self) -> Option<&'static str> {

@@ -11,7 +11,10 @@ use futures::future::{join, try_join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attributes, Context, Observed, Owner, Resource, parse, retag, touches, unless_gone};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function, parse,
+    retag, stage, touches, unless_gone,
+};
 use crate::{
     aws::{Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
@@ -155,7 +158,12 @@ impl Resource for LogGroups {
 
     /// Whoever writes to it goes first, so that nothing is lost and nobody makes it anew.
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["function", "event-source-mapping", "stage", "api"]
+        &[
+            function::KIND,
+            event_source_mapping::KIND,
+            stage::KIND,
+            api::KIND,
+        ]
     }
 }
 

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Attributes, Context, Observed, Owner, Replacement, Resource, parse, retag, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Replacement, Resource, api, deployment,
+    event_source_mapping, function, integration, parse, retag, stage, touches, unless_gone,
 };
 use crate::{
     aws::{Error, Operation, Service, Settle},
@@ -244,12 +245,12 @@ impl Resource for Queues {
     /// A stage sends to what its deployment says, so that the new deployment must be live.
     fn deleted_after(&self) -> &'static [&'static str] {
         &[
-            "event-source-mapping",
-            "function",
-            "integration",
-            "deployment",
-            "stage",
-            "api",
+            event_source_mapping::KIND,
+            function::KIND,
+            integration::KIND,
+            deployment::KIND,
+            stage::KIND,
+            api::KIND,
         ]
     }
 

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Attributes, Context, Observed, Resource, parse, retag, to_value, touches, unless_gone,
+    Attributes, Context, Observed, Resource, api, event_source_mapping, function, integration,
+    parse, retag, stage, to_value, touches, unless_gone,
 };
 use crate::{
     aws::{Error, Operation, Service, Settle},
@@ -269,11 +270,11 @@ impl Resource for Roles {
 
     fn deleted_after(&self) -> &'static [&'static str] {
         &[
-            "function",
-            "integration",
-            "event-source-mapping",
-            "stage",
-            "api",
+            function::KIND,
+            integration::KIND,
+            event_source_mapping::KIND,
+            stage::KIND,
+            api::KIND,
         ]
     }
 }

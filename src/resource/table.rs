@@ -19,7 +19,10 @@ use futures::future::try_join;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attributes, Context, Observed, Owner, Resource, parse, retag, touches, unless_gone};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function, parse,
+    retag, stage, touches, unless_gone,
+};
 use crate::{
     aws::{Aws, Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
@@ -204,7 +207,12 @@ impl Resource for Tables {
     }
 
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["function", "event-source-mapping", "stage", "api"]
+        &[
+            function::KIND,
+            event_source_mapping::KIND,
+            stage::KIND,
+            api::KIND,
+        ]
     }
 
     /// The items in the table: counted, since DynamoDB's own count is hours old [DynamoDB model].
