@@ -7,6 +7,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use sha2::{Digest, Sha256};
@@ -24,6 +25,9 @@ use crate::{
 pub const MANIFEST: &str = "wsless.toml";
 /// Where wsless keeps what it makes in a project; ignored by git.
 const OWN_DIR: &str = ".wsless";
+
+/// How long a zip is kept that nobody asked for again: longer than any deployment runs.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 
 /// A project, opened for one stage.
 #[derive(Clone, Debug)]
@@ -170,7 +174,9 @@ fn keep(
     }
     let name = format!("{:x}.zip", Sha256::digest(&artifact.zip));
     let path = packages.join(&name);
-    if std::fs::metadata(&path).map_or(true, |found| found.len() != artifact.zip_bytes) {
+    if std::fs::metadata(&path).is_ok_and(|found| found.len() == artifact.zip_bytes) {
+        mark_used(&path);
+    } else {
         let half = packages.join(format!("{name}.{}", std::process::id()));
         std::fs::write(&half, &artifact.zip)?;
         std::fs::rename(&half, &path)?;
@@ -183,14 +189,26 @@ fn keep(
     Ok(code)
 }
 
-/// Removes the zips of earlier builds. One that can't be removed is no harm.
+/// Makes the file a young one again, so that nobody forgets it. A file that can't be touched is no harm.
+fn mark_used(path: &Path) {
+    let file = std::fs::OpenOptions::new().append(true).open(path);
+    let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
+}
+
+/// Removes the zips of earlier builds, but not what another stage, deployed from the same folder, may still need. One
+/// that can't be removed is no harm.
 fn forget_others(packages: &Path, kept: &BTreeMap<String, Code>) {
+    let is_old = |entry: &std::fs::DirEntry| {
+        let age = entry
+            .metadata()
+            .and_then(|found| found.modified())
+            .map(|modified| modified.elapsed().unwrap_or_default());
+        age.is_ok_and(|age| age > FORGOTTEN_AFTER)
+    };
     for entry in std::fs::read_dir(packages).into_iter().flatten().flatten() {
-        if entry
-            .file_name()
-            .to_str()
-            .is_none_or(|name| !kept.contains_key(name))
-        {
+        let name = entry.file_name();
+        let is_kept = name.to_str().is_some_and(|name| kept.contains_key(name));
+        if !is_kept && is_old(&entry) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -230,4 +248,35 @@ fn shown(path: &Path) -> String {
         .unwrap_or(path)
         .display()
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_zips_that_nobody_asked_for_in_a_day_are_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = |name: &str, hours: u64| {
+            let file = std::fs::File::create(dir.path().join(name)).unwrap();
+            let then = SystemTime::now() - Duration::from_hours(hours);
+            file.set_modified(then).unwrap();
+        };
+        made("kept.zip", 100);
+        made("of-another-stage.zip", 23);
+        made("used-again.zip", 100);
+        made("old.zip", 25);
+        mark_used(&dir.path().join("used-again.zip"));
+        let code = Code {
+            sha256: String::new(),
+            package: String::new(),
+        };
+        forget_others(dir.path(), &BTreeMap::from([("kept.zip".to_owned(), code)]));
+        let mut left: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["kept.zip", "of-another-stage.zip", "used-again.zip"]);
+    }
 }

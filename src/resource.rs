@@ -4,7 +4,7 @@
 //! is listed, created, updated and deleted, and what AWS demands of it. What differs from file to file is AWS's
 //! difference. To add a type: one file here, one line in [`ALL`], its place in `stack`, its test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -60,12 +60,11 @@ pub const ALL: &[&dyn Resource] = &[
 ];
 
 /// The properties of a type, from what the engine resolved.
-pub fn parse<T: DeserializeOwned>(operation: Operation, desired: &Value) -> Result<T, Error> {
+pub fn parse<T: DeserializeOwned>(desired: &Value) -> Result<T, Error> {
     T::deserialize(desired).map_err(|error| {
-        Error::unexpected(
-            operation,
-            format!("the desired properties don't fit their type: {error}"),
-        )
+        Error::internal(format!(
+            "the desired properties don't fit their type: {error}"
+        ))
     })
 }
 
@@ -78,11 +77,38 @@ pub fn unless_gone<T>(looked_up: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
+/// Brings a resource's tags from what is observed to what is desired.
+///
+/// `tag` gets those to set, `untag` the keys to remove; each is called only if there are any.
+pub async fn retag<T, E, F, U, V, G>(
+    context: &Context<'_>,
+    [tagging, untagging]: [Operation; 2],
+    observed: &Observed,
+    desired: &BTreeMap<String, String>,
+    mut tag: impl FnMut(HashMap<String, String>) -> F,
+    mut untag: impl FnMut(Vec<String>) -> G,
+) -> Result<(), Error>
+where
+    F: Future<Output = Result<T, SdkError<E>>>,
+    E: ErrorMetadata,
+    G: Future<Output = Result<U, SdkError<V>>>,
+    V: ErrorMetadata,
+{
+    let (set, gone) = tag_changes(&observed.properties, desired);
+    if !set.is_empty() {
+        context.call(tagging, || tag(set.clone())).await?;
+    }
+    if !gone.is_empty() {
+        context.call(untagging, || untag(gone.clone())).await?;
+    }
+    Ok(())
+}
+
 /// The tags to set and the keys to remove, to get from what is observed to what is desired.
-pub fn tag_changes(
+fn tag_changes(
     observed: &Value,
     desired: &BTreeMap<String, String>,
-) -> (BTreeMap<String, String>, Vec<String>) {
+) -> (HashMap<String, String>, Vec<String>) {
     let old = observed.get("tags").and_then(Value::as_object);
     let had = |key: &str| old.and_then(|old| old.get(key)).and_then(Value::as_str);
     let set = desired
@@ -94,7 +120,7 @@ pub fn tag_changes(
         .into_iter()
         .flatten()
         .map(|(key, _)| key)
-        .filter(|key| !desired.contains_key(*key) && !key.starts_with("aws:"))
+        .filter(|key| !desired.contains_key(*key))
         .cloned()
         .collect();
     (set, gone)
@@ -150,5 +176,25 @@ mod tests {
         ));
         assert!(takes_away(&change(json!("a"), json!("b")), "policy"));
         assert!(!takes_away(&change(json!("a"), json!("b")), "tags"));
+    }
+
+    #[test]
+    fn every_kind_that_a_type_names_is_a_type() {
+        let kinds: Vec<&str> = ALL.iter().map(|resource| resource.kind()).collect();
+        for resource in ALL {
+            let named = [
+                resource.deleted_after(),
+                resource.follows_deletions_of(),
+                resource.renewed_by(),
+            ];
+            for kind in named
+                .into_iter()
+                .flatten()
+                .copied()
+                .chain(resource.parent())
+            {
+                assert!(kinds.contains(&kind), "{} names `{kind}`", resource.kind());
+            }
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         stack::{Builder, Stack, StackError},
     },
     manifest::{HandlerName, Manifest, Order, RouteKey, Via},
-    resource::table::CONNECTIONS,
+    resource::{api, table::CONNECTIONS},
 };
 
 /// The built-in handlers' names.
@@ -117,7 +117,7 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn api_address() -> Address {
-        Address::new("api", "websocket")
+        Address::new(api::KIND, api::NAME)
     }
 
     fn api_id() -> Text {

@@ -29,19 +29,22 @@ pub enum Class {
     AccessDenied,
     /// The caller's credentials are missing, wrong or expired.
     Credentials,
+    /// The machine's clock is so wrong that AWS takes no signature made by it.
+    Clock,
     /// The endpoint can't be reached at all.
     Unreachable,
     /// AWS refused the call for what it says.
     Refused,
 }
 
-/// An AWS call that failed for good.
+/// An AWS call that failed for good, or a mistake of ours on the way to one.
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    operation: Operation,
+    /// Nothing if the mistake is ours.
+    operation: Option<Operation>,
     class: Class,
     code: Option<String>,
     message: String,
@@ -75,7 +78,7 @@ impl Error {
             _ => Class::Ambiguous,
         };
         Self(Arc::new(Inner {
-            operation,
+            operation: Some(operation),
             class,
             code,
             message: redact(message),
@@ -87,11 +90,32 @@ impl Error {
 
     /// An error of our own about what AWS answered, such as a state that never came.
     pub fn unexpected(operation: Operation, message: impl Into<String>) -> Self {
+        Self::ours(Some(operation), Class::Refused, None, message.into())
+    }
+
+    /// A refusal of `operation`, which AWS tells inside of the answer to another call.
+    pub fn refused_within(operation: Operation, code: &str, message: &str) -> Self {
+        // What isn't known is a denial, the one reason that AWS gives for leaving a part of an answer out.
+        let class = classify(Some(code), message, Some(403));
+        Self::ours(Some(operation), class, Some(code), message.to_owned())
+    }
+
+    /// A mistake in wsless, which no change of the project or the account mends.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::ours(None, Class::Refused, None, message.into())
+    }
+
+    fn ours(
+        operation: Option<Operation>,
+        class: Class,
+        code: Option<&str>,
+        message: String,
+    ) -> Self {
         Self(Arc::new(Inner {
             operation,
-            class: Class::Refused,
-            code: None,
-            message: message.into(),
+            class,
+            code: code.filter(|code| !code.is_empty()).map(str::to_owned),
+            message,
             request_id: None,
             status: None,
             waited: None,
@@ -133,8 +157,8 @@ impl Error {
         &self.0.message
     }
 
-    /// The operation that failed.
-    pub fn operation(&self) -> Operation {
+    /// The operation that failed; none if the mistake is ours.
+    pub fn operation(&self) -> Option<Operation> {
         self.0.operation
     }
 
@@ -167,13 +191,16 @@ impl Error {
                 None => format!(
                     "the identity that deploys needs permission for {}; a service control policy or a permissions \
                      boundary may also refuse it",
-                    inner.operation
+                    inner.operation?
                 ),
             }),
             Class::Credentials => Some(
                 "sign in (`aws sso login`, `aws configure`), pick another `--profile`, or set AWS_ACCESS_KEY_ID and \
                  AWS_SECRET_ACCESS_KEY; expired credentials must be renewed"
                     .into(),
+            ),
+            Class::Clock => Some(
+                "set the machine's clock: AWS takes signatures that are at most some minutes old".into(),
             ),
             Class::Unreachable => Some(
                 "check the network, the region, and `--endpoint-url` or AWS_ENDPOINT_URL if one is set".into(),
@@ -187,7 +214,14 @@ impl Error {
             Class::AlreadyExists => Some(
                 "something that isn't this stage's has that name: rename the project or the stage, or remove it".into(),
             ),
-            _ => refused_mend(inner.code.as_deref(), &inner.message).map(str::to_owned),
+            Class::Refused if inner.code.is_none() && inner.status.is_some() => Some(
+                "what answered isn't AWS, or doesn't know the operation: check `--endpoint-url`, AWS_ENDPOINT_URL and \
+                 proxies"
+                    .into(),
+            ),
+            Class::NotFound | Class::Refused => {
+                refused_mend(inner.code.as_deref(), &inner.message).map(str::to_owned)
+            }
         }
     }
 
@@ -202,10 +236,15 @@ impl Error {
             Class::AlreadyExists => "aws::already-exists",
             Class::AccessDenied => "aws::access-denied",
             Class::Credentials => "aws::credentials",
+            Class::Clock => "aws::clock",
             Class::Unreachable => "aws::unreachable",
+            Class::Refused if inner.operation.is_none() => "aws::internal",
             Class::Refused => "aws::refused",
         };
         let mut diagnostic = Diagnostic::error(code, self.to_string());
+        if inner.operation.is_none() {
+            diagnostic = diagnostic.note("this is a mistake in wsless, not in your project");
+        }
         if let Some(waited) = &inner.waited {
             diagnostic = diagnostic.note(format!("waited for {waited}"));
         }
@@ -222,7 +261,9 @@ impl Error {
 /// `iam:CreateRole failed: AccessDenied: User … is not authorized …`
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} failed: ", self.0.operation)?;
+        if let Some(operation) = self.0.operation {
+            write!(formatter, "{operation} failed: ")?;
+        }
         match (&self.0.code, self.0.status) {
             (Some(code), _) => write!(formatter, "{code}: ")?,
             (None, Some(status)) => write!(formatter, "HTTP {status}: ")?,
@@ -266,8 +307,11 @@ fn classify(code: Option<&str>, message: &str, status: Option<u16>) -> Class {
             Class::Busy
         }
         "ResourceInUseException" if says("because it is in use") || says("is being") => Class::Busy,
+        // S3 waited in vain for the rest of a request.
+        "RequestTimeout" | "RequestTimeoutException" => Class::Ambiguous,
         "NotFoundException"
         | "ResourceNotFoundException"
+        | "ResourceNotFound"
         | "NoSuchEntity"
         | "NoSuchKey"
         | "NoSuchBucket"
@@ -290,6 +334,13 @@ fn classify(code: Option<&str>, message: &str, status: Option<u16>) -> Class {
         | "AuthorizationError"
         | "ForbiddenException"
         | "AllAccessDisabled" => Class::AccessDenied,
+        "RequestTimeTooSkewed" | "RequestExpired" => Class::Clock,
+        // `Signature expired: T is now earlier than …`, `Signature not yet current: …`: the services' other way to say it.
+        "SignatureDoesNotMatch" | "InvalidSignatureException"
+            if says("Signature expired") || says("Signature not yet current") =>
+        {
+            Class::Clock
+        }
         "ExpiredToken"
         | "ExpiredTokenException"
         | "InvalidClientTokenId"
@@ -301,12 +352,13 @@ fn classify(code: Option<&str>, message: &str, status: Option<u16>) -> Class {
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature"
-        | "OptInRequired"
-        | "RequestExpired" => Class::Credentials,
+        | "OptInRequired" => Class::Credentials,
         _ => match status {
             Some(429) => Class::Throttled,
             Some(500..) => Class::Ambiguous,
-            Some(404) => Class::NotFound,
+            // AWS names what isn't there with a code. Without one a proxy or a wrong endpoint answers, and taking that
+            // for "gone" would make everything anew.
+            Some(404) if code.is_some() => Class::NotFound,
             Some(403) => Class::AccessDenied,
             _ => Class::Refused,
         },
@@ -363,11 +415,20 @@ fn denied_action(message: &str) -> Option<(&str, &str)> {
     ))
 }
 
-/// Lambda's message about too large an environment echoes the values [LS].
+/// Lambda's messages about an environment echo its values: `… String measured: {…}` [LS], `Value '{…}' at
+/// 'environment.variables' failed to satisfy constraint: …` [Lambda model].
 fn redact(message: String) -> String {
-    match message.split_once("String measured:") {
-        Some((head, _)) => format!("{head}(the measured values aren't shown)"),
-        None => message,
+    if let Some((head, _)) = message.split_once("String measured:") {
+        return format!("{head}(the measured values aren't shown)");
+    }
+    // From the first value to the last mention: a value may itself hold a quote, or look like the text around it.
+    match (message.find("Value '"), message.rfind("' at 'environment")) {
+        (Some(start), Some(end)) if start < end => format!(
+            "{}Value (not shown){}",
+            &message[..start],
+            &message[end + 1..]
+        ),
+        _ => message,
     }
 }
 
@@ -388,6 +449,9 @@ fn causes(error: &dyn StdError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::Service;
+
+    const TEST: Operation = Operation::read(Service::Lambda, "ListTags");
 
     #[test]
     fn lambdas_in_progress_conflict_is_busy_and_its_twin_is_already_exists() {
@@ -423,6 +487,60 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_clock_is_told_from_wrong_credentials() {
+        let class = |code, message| classify(Some(code), message, Some(403));
+        let late = "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z";
+        assert_eq!(class("RequestTimeTooSkewed", ""), Class::Clock);
+        assert_eq!(class("RequestExpired", ""), Class::Clock);
+        assert_eq!(class("InvalidSignatureException", late), Class::Clock);
+        assert_eq!(class("SignatureDoesNotMatch", ""), Class::Credentials);
+        assert_eq!(class("ExpiredToken", ""), Class::Credentials);
+    }
+
+    #[test]
+    fn an_upload_that_s3_waited_for_in_vain_may_be_repeated() {
+        assert_eq!(
+            classify(Some("RequestTimeout"), "", Some(400)),
+            Class::Ambiguous
+        );
+    }
+
+    #[test]
+    fn only_aws_can_say_that_something_is_gone() {
+        assert_eq!(classify(Some("Odd"), "", Some(404)), Class::NotFound);
+        assert_eq!(classify(None, "", Some(404)), Class::Refused);
+        let answered = Error(Arc::new(Inner {
+            operation: Some(TEST),
+            class: Class::Refused,
+            code: None,
+            message: "<html>".to_owned(),
+            request_id: None,
+            status: Some(404),
+            waited: None,
+        }));
+        assert!(answered.likely_mend().unwrap().contains("`--endpoint-url`"));
+    }
+
+    #[test]
+    fn a_mistake_of_ours_is_not_said_to_be_a_calls() {
+        let error = Error::internal("there is no resource type `x`");
+        assert_eq!(error.to_string(), "there is no resource type `x`");
+        assert_eq!(error.likely_mend(), None);
+        let told = error.diagnostic();
+        assert_eq!(told.code, "aws::internal");
+        assert!(told.notes[0].contains("mistake in wsless"), "{told:?}");
+    }
+
+    #[test]
+    fn a_denial_within_an_answer_names_its_own_action() {
+        for code in ["AccessDeniedException", "SomethingNew", ""] {
+            let error = Error::refused_within(TEST, code, "no");
+            assert_eq!(error.class(), Class::AccessDenied);
+            assert!(error.likely_mend().unwrap().contains("lambda:ListTags"));
+        }
+    }
+
+    #[test]
     fn a_denial_names_the_action_and_the_resource() {
         let message = "User: arn:aws:iam::1:user/x is not authorized to perform: iam:PassRole on resource: \
                        arn:aws:iam::1:role/r because no identity-based policy allows it";
@@ -438,5 +556,17 @@ mod tests {
             !redact("exceeded the 4KB limit. String measured: {SECRET=x}".into())
                 .contains("SECRET")
         );
+        let shown = redact(
+            "1 validation error detected: Value '{SECRET=it's' at 'environment, x}' at 'environment.variables' failed \
+             to satisfy constraint: Map keys must be names"
+                .into(),
+        );
+        assert_eq!(
+            shown,
+            "1 validation error detected: Value (not shown) at 'environment.variables' failed to satisfy constraint: \
+             Map keys must be names"
+        );
+        let other = "Value '99999' at 'memorySize' failed to satisfy constraint";
+        assert_eq!(redact(other.into()), other);
     }
 }

@@ -98,6 +98,31 @@ impl Aws {
         }
     }
 
+    /// Makes a call for each page of a listing, and returns all items.
+    ///
+    /// `send` gets a page's token; `page` takes the items and the next page's token out of an answer.
+    pub async fn pages<T, O, E, F>(
+        &self,
+        operation: Operation,
+        mut send: impl FnMut(Option<String>) -> F,
+        page: impl Fn(O) -> (Option<Vec<T>>, Option<String>),
+    ) -> Result<Vec<T>, Error>
+    where
+        F: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let mut items = Vec::new();
+        let mut token = None;
+        loop {
+            let (more, next) = page(self.call(operation, || send(token.clone())).await?);
+            items.extend(more.unwrap_or_default());
+            token = next.filter(|next| !next.is_empty());
+            if token.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
     async fn attempt<T, E, F>(
         &self,
         operation: Operation,
@@ -161,4 +186,36 @@ fn backoff() -> impl Iterator<Item = Duration> {
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Identity;
+
+    #[tokio::test]
+    async fn every_page_is_read_and_an_empty_token_ends_the_listing() {
+        let aws = Aws::offline(&Identity {
+            account: "123456789012".into(),
+            partition: "aws".into(),
+            region: "eu-west-1".into(),
+            arn: String::new(),
+        });
+        let mut tokens = Vec::new();
+        let send = |token: Option<String>| {
+            let page = match token.as_deref() {
+                None => (Some(vec![1, 2]), Some("a".to_owned())),
+                Some("a") => (None, Some("b".to_owned())),
+                _ => (Some(vec![3]), Some(String::new())),
+            };
+            tokens.push(token);
+            async {
+                Ok::<_, SdkError<aws_sdk_sqs::operation::list_queues::ListQueuesError, _>>(page)
+            }
+        };
+        let operation = Operation::read(Service::Sqs, "ListQueues");
+        let items = aws.pages(operation, send, |page| page).await.unwrap();
+        assert_eq!(items, [1, 2, 3]);
+        assert_eq!(tokens, [None, Some("a".to_owned()), Some("b".to_owned())]);
+    }
 }

@@ -23,7 +23,7 @@ use super::{
     stack::Stack,
     survey::Survey,
 };
-use crate::aws::{Aws, Class, Error, Operation, Service};
+use crate::aws::{Aws, Class, Error};
 
 /// Steps under way at once; the rate limits of [`Aws`] do the rest.
 const WIDTH: usize = 32;
@@ -352,13 +352,10 @@ impl Engine<'_> {
     ) -> Result<Attributes, Outcome> {
         let resource = step.resource;
         if has_unknown(&desired) {
-            return Err(Error::unexpected(
-                Operation::read(Service::Sts, "GetCallerIdentity"),
-                format!(
-                    "{} needs an attribute that nobody gave",
-                    step.change.address
-                ),
-            )
+            return Err(Error::internal(format!(
+                "{} needs an attribute that nobody gave",
+                step.change.address
+            ))
             .into());
         }
         match (step.change.action, &step.change.observed) {

@@ -52,13 +52,17 @@ impl Owner {
 }
 
 impl Observed {
-    /// A resource of ours with the given properties.
+    /// A resource of ours with the given properties, less the tags that AWS itself puts on it and lets nobody change.
     pub fn new(address: Address, id: impl Into<String>, properties: &impl Serialize) -> Self {
+        let mut properties = to_value(properties);
+        if let Some(tags) = properties.get_mut("tags").and_then(Value::as_object_mut) {
+            tags.retain(|key, _| !key.starts_with("aws:"));
+        }
         Self {
             address,
             id: id.into(),
             attributes: Attributes::new(),
-            properties: to_value(properties),
+            properties,
             owner: Owner::Us,
             unreadable: Vec::new(),
         }
@@ -281,4 +285,24 @@ pub trait ErrorMetadata:
 impl<E> ErrorMetadata for E where
     E: aws_smithy_types::error::metadata::ProvideErrorMetadata + std::error::Error + 'static
 {
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tags_that_aws_itself_puts_on_a_resource_are_not_seen() {
+        let found = json!({
+            "name": "x",
+            "environment": { "aws:kept": "1" },
+            "tags": { "team": "a", "aws:servicecatalog:productArn": "x" },
+        });
+        assert_eq!(
+            Observed::new(Address::new("queue", "x"), "x", &found).properties,
+            json!({ "name": "x", "environment": { "aws:kept": "1" }, "tags": { "team": "a" } })
+        );
+    }
 }

@@ -10,7 +10,7 @@ use super::{
     scope::Scope,
     stack::Stack,
 };
-use crate::aws::{Aws, Error, Operation, Service};
+use crate::aws::{Aws, Error};
 
 type Listing = Result<Arc<[Observed]>, Error>;
 
@@ -55,11 +55,9 @@ impl<'a> Survey<'a> {
             .find(|resource| resource.kind() == kind)
             .and_then(|resource| Some((resource, self.listings.get(kind)?)));
         let Some((resource, cell)) = found else {
-            let operation = Operation::read(Service::Sts, "GetCallerIdentity");
-            return Err(Error::unexpected(
-                operation,
-                format!("there is no resource type `{kind}`"),
-            ));
+            return Err(Error::internal(format!(
+                "there is no resource type `{kind}`"
+            )));
         };
         cell.get_or_init(|| async { resource.list(self).await.map(Into::into) })
             .await

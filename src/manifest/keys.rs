@@ -21,6 +21,8 @@ pub(super) const MAX_ROUTES: usize = 300;
 pub(super) const MAX_TAGS: usize = 40;
 /// Bytes of a function's environment as JSON (Lambda), less 1 KiB for wsless's own variables.
 pub(super) const MAX_ENVIRONMENT: usize = 4096 - 1024;
+/// Bytes of the allowed origins as JSON, of the 4,096 (Lambda) that the environment of `$connect`'s handler has.
+pub(super) const MAX_ORIGINS: usize = 2048;
 /// The longest that API Gateway waits for an integration, in seconds (CreateIntegration TimeoutInMillis).
 pub(super) const MAX_DIRECT_SECONDS: u64 = 29;
 /// The most messages that a FIFO queue, or a queue without a batch window, hands over at once.

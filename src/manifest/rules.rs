@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
     code,
-    keys::{MAX_ALARM_SECONDS, MAX_TAGS, TAG_RULE},
+    keys::{MAX_ALARM_SECONDS, MAX_ORIGINS, MAX_TAGS, TAG_RULE},
     model::{
         AlarmName, AlarmTuning, Alarms, Api, Architecture, Authorizer, BuildSettings, Connections,
         HandlerName, Logs, Manifest, Project, Throttle,
@@ -133,6 +133,7 @@ impl<'a> Rules<'a> {
                 None => self.found.push(found),
             }
         }
+        self.origins_size(api);
         Api {
             route_selection: api.text("route-selection").unwrap_or_default().to_owned(),
             allowed_origins: api
@@ -144,6 +145,22 @@ impl<'a> Rules<'a> {
             }),
             authorizer: self.authorizer(api, uses),
             access_log: api.flag("access-log").unwrap_or_default(),
+        }
+    }
+
+    /// The origins reach the handler of `$connect` in a variable of its environment.
+    fn origins_size(&mut self, api: &Table) {
+        let Some(node) = api.node("allowed-origins") else {
+            return;
+        };
+        let size = json_bytes(&api.texts("allowed-origins"));
+        if size > MAX_ORIGINS {
+            let message = format!("`allowed-origins` in [api] is too large: {size} bytes as JSON");
+            let found = Diagnostic::error(code::OUT_OF_RANGE, message)
+                .note(format!("the list goes into a Lambda function's environment, which holds 4096 bytes; {MAX_ORIGINS} are the list's"))
+                .help("list fewer origins, or check `Origin` in an authorizer or in a handler of `$connect` of your own");
+            let over = suggest::counted(size - MAX_ORIGINS, "byte");
+            self.report(found, &node.span, format!("{over} too many"));
         }
     }
 
@@ -305,4 +322,9 @@ impl<'a> Rules<'a> {
     fn report(&mut self, found: Diagnostic, span: &Range<usize>, label: impl Into<String>) {
         self.found.push(found.at(self.file, span.clone(), label));
     }
+}
+
+/// The bytes of a value as JSON.
+fn json_bytes(value: &impl serde::Serialize) -> usize {
+    serde_json::to_string(value).map_or(0, |json| json.len())
 }

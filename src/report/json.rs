@@ -225,7 +225,7 @@ fn add_outcome(shown: &mut Value, outcome: &Outcome) {
 
 fn error(error: &Error) -> Value {
     json!({
-        "operation": error.operation().to_string(),
+        "operation": error.operation().map(|operation| operation.to_string()),
         "code": error.code(),
         "message": error.message(),
         "request_id": error.request_id(),

@@ -71,7 +71,7 @@ impl Resource for AccountLoggings {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let logging: AccountLogging = parse(UPDATE, desired)?;
+        let logging: AccountLogging = parse(desired)?;
         make_role(context).await?;
         // Another stage's deployment, or a person, may have been quicker.
         if let Some(role_arn) = current(context.aws).await? {

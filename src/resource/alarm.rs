@@ -14,9 +14,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{
-    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, touches, unless_gone,
-};
+use super::{Attributes, Context, Observed, Owner, Resource, parse, retag, touches, unless_gone};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -91,26 +89,21 @@ impl Resource for Alarms {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let aws = survey.aws;
         let prefix = survey.scope.prefix();
-        let mut alarms = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let page = aws
-                .call(LIST, || {
+        let alarms = aws
+            .pages(
+                LIST,
+                |token| {
                     aws.cloudwatch
                         .describe_alarms()
                         .alarm_name_prefix(&prefix)
                         .alarm_types(AlarmType::MetricAlarm)
                         .max_records(100)
-                        .set_next_token(token.clone())
+                        .set_next_token(token)
                         .send()
-                })
-                .await?;
-            alarms.extend(page.metric_alarms.unwrap_or_default());
-            token = page.next_token;
-            if token.is_none() {
-                break;
-            }
-        }
+                },
+                |page| (page.metric_alarms, page.next_token),
+            )
+            .await?;
         let observed = alarms
             .iter()
             .map(|alarm| async { unless_gone(observe(survey, alarm).await) });
@@ -122,8 +115,8 @@ impl Resource for Alarms {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let alarm: Alarm = parse(PUT, desired)?;
-        put(context, &alarm, Some(tags(&alarm.tags))).await?;
+        let alarm: Alarm = parse(desired)?;
+        put(context, &alarm, Some(tags(alarm.tags.clone()))).await?;
         Ok(Attributes::from([(
             "arn".to_owned(),
             context
@@ -139,7 +132,7 @@ impl Resource for Alarms {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let alarm: Alarm = parse(PUT, desired)?;
+        let alarm: Alarm = parse(desired)?;
         let cloudwatch = &context.aws.cloudwatch;
         let only_tags = fields
             .iter()
@@ -149,30 +142,27 @@ impl Resource for Alarms {
             put(context, &alarm, None).await?;
         }
         let arn = observed.attribute("arn");
-        let (set, gone) = tag_changes(&observed.properties, &alarm.tags);
-        if !set.is_empty() {
-            let set = tags(&set);
-            context
-                .call(TAG, || {
-                    cloudwatch
-                        .tag_resource()
-                        .resource_arn(arn)
-                        .set_tags(Some(set.clone()))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    cloudwatch
-                        .untag_resource()
-                        .resource_arn(arn)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &alarm.tags,
+            |set| {
+                cloudwatch
+                    .tag_resource()
+                    .resource_arn(arn)
+                    .set_tags(Some(tags(set)))
+                    .send()
+            },
+            |keys| {
+                cloudwatch
+                    .untag_resource()
+                    .resource_arn(arn)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -329,8 +319,8 @@ fn statistic(name: &str) -> (Option<Statistic>, Option<String>) {
     }
 }
 
-fn tags(tags: &BTreeMap<String, String>) -> Vec<Tag> {
-    tags.iter()
+fn tags(tags: impl IntoIterator<Item = (String, String)>) -> Vec<Tag> {
+    tags.into_iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect()
 }

@@ -8,7 +8,10 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attributes, Context, Observed, Resource, function, parse};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function,
+    function_policy, parse, stage,
+};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -49,7 +52,10 @@ impl Resource for Aliases {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let aws = survey.aws;
         let functions = survey.of(function::KIND).await?;
-        let aliases = functions.iter().map(|function| async {
+        let ours = functions
+            .iter()
+            .filter(|function| function.owner == Owner::Us);
+        let aliases = ours.map(|function| async {
             let name = &function.id;
             let answer = aws
                 .call(GET, || {
@@ -80,15 +86,14 @@ impl Resource for Aliases {
                     &properties,
                 )
                 .with("arn", arn)
-                .with("function", name)
-                .owned_by(function.owner),
+                .with("function", name),
             ))
         });
         Ok(try_join_all(aliases).await?.into_iter().flatten().collect())
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let alias: Alias = parse(CREATE, desired)?;
+        let alias: Alias = parse(desired)?;
         let created = context
             .call(CREATE, || {
                 context
@@ -114,7 +119,7 @@ impl Resource for Aliases {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let alias: Alias = parse(UPDATE, desired)?;
+        let alias: Alias = parse(desired)?;
         context
             .call(UPDATE, || {
                 context
@@ -154,7 +159,12 @@ impl Resource for Aliases {
     }
 
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["api", "stage", "event-source-mapping", "function-policy"]
+        &[
+            api::KIND,
+            stage::KIND,
+            event_source_mapping::KIND,
+            function_policy::KIND,
+        ]
     }
 
     fn parent(&self) -> Option<&'static str> {

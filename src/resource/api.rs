@@ -3,14 +3,14 @@
 //! Names aren't unique and CreateApi has no token that would make it repeatable: an API is ours by its tags alone
 //! [BC apigatewayv2]. Deleting it deletes all that's in it [DG]. Changes of it are live only with a new deployment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_apigatewayv2::types::{Api as AwsApi, ProtocolType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attributes, Context, Observed, Owner, Resource, api_gateway, parse, touches};
+use super::{Attributes, Context, Observed, Owner, Resource, api_gateway, parse, stage, touches};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, survey::Survey},
@@ -53,29 +53,34 @@ impl Resource for Apis {
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let (aws, scope) = (survey.aws, survey.scope);
-        let mut apis = api_gateway::pages(|token| async move {
-            let page = aws
-                .call(LIST, || {
-                    aws.apigatewayv2
-                        .get_apis()
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            Ok((page.items, page.next_token))
-        })
+        let mut apis = api_gateway::pages(
+            aws,
+            LIST,
+            |token| aws.apigatewayv2.get_apis().set_next_token(token).send(),
+            |page| (page.items, page.next_token),
+        )
         .await?;
         apis.retain(|api| {
             api.protocol_type() == Some(&ProtocolType::Websocket)
-                && scope.owns(&api_gateway::tags(api.tags()))
+                && scope.owns(&api_gateway::sorted(api.tags()))
         });
-        // The oldest is the one that clients know.
-        apis.sort_by(|a, b| (a.created_date(), a.api_id()).cmp(&(b.created_date(), b.api_id())));
-        Ok(apis.iter().map(observe).collect())
+        let mut staged = BTreeSet::new();
+        if apis.len() > 1 {
+            for id in apis.iter().filter_map(AwsApi::api_id) {
+                let stages = stage::all(aws, id).await?;
+                if stages
+                    .iter()
+                    .any(|stage| stage.stage_name() == Some(&scope.stage))
+                {
+                    staged.insert(id.to_owned());
+                }
+            }
+        }
+        Ok(ranked(apis, &staged))
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let api: Api = parse(CREATE, desired)?;
+        let api: Api = parse(desired)?;
         let created = context
             .call(CREATE, || {
                 context
@@ -102,7 +107,7 @@ impl Resource for Apis {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let api: Api = parse(UPDATE, desired)?;
+        let api: Api = parse(desired)?;
         if touches(fields, "name") || touches(fields, "route_selection") {
             context
                 .call(UPDATE, || {
@@ -134,7 +139,26 @@ impl Resource for Apis {
     }
 }
 
-fn observe(api: &AwsApi) -> Observed {
+/// The stage's APIs, the one that clients know first: it has our stage, or is the oldest.
+///
+/// There are several if the answer to a CreateApi was lost and the API wasn't listed yet when it was looked for. All but
+/// the first have their id for a name, which no stack has, so that they're deleted.
+fn ranked(mut apis: Vec<AwsApi>, staged: &BTreeSet<String>) -> Vec<Observed> {
+    let is_staged = |api: &AwsApi| api.api_id().is_some_and(|id| staged.contains(id));
+    apis.sort_by(|a, b| {
+        let rank = |api| (!is_staged(api), api.created_date(), api.api_id());
+        rank(a).cmp(&rank(b))
+    });
+    apis.iter()
+        .enumerate()
+        .map(|(place, api)| match place {
+            0 => observe(api, NAME),
+            _ => observe(api, api.api_id().unwrap_or_default()),
+        })
+        .collect()
+}
+
+fn observe(api: &AwsApi, name: &str) -> Observed {
     let id = api.api_id().unwrap_or_default();
     let properties = Api {
         name: api.name().unwrap_or_default().to_owned(),
@@ -142,9 +166,9 @@ fn observe(api: &AwsApi) -> Observed {
             .route_selection_expression()
             .unwrap_or_default()
             .to_owned(),
-        tags: api_gateway::tags(api.tags()),
+        tags: api_gateway::sorted(api.tags()),
     };
-    let mut observed = Observed::new(Address::new(KIND, NAME), id, &properties).owned_by(Owner::Us);
+    let mut observed = Observed::new(Address::new(KIND, name), id, &properties).owned_by(Owner::Us);
     observed.attributes = attributes(id, api.api_endpoint().unwrap_or_default());
     observed
 }
@@ -173,6 +197,8 @@ fn with_scheme(endpoint: &str, secure: &str, plain: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_types::DateTime;
+
     use super::*;
 
     #[test]
@@ -196,6 +222,34 @@ mod tests {
     }
 
     #[test]
+    fn of_several_apis_the_one_with_our_stage_is_it_else_the_oldest() {
+        let made = |id: &str, seconds| {
+            AwsApi::builder()
+                .api_id(id)
+                .created_date(DateTime::from_secs(seconds))
+                .build()
+        };
+        let names = |staged: &[&str]| -> Vec<(String, String)> {
+            let apis = vec![made("c", 3), made("a", 2), made("b", 1)];
+            let staged = staged.iter().map(ToString::to_string).collect();
+            ranked(apis, &staged)
+                .into_iter()
+                .map(|api| (api.address.name().to_owned(), api.id))
+                .collect()
+        };
+        let pair = |name: &str, id: &str| (name.to_owned(), id.to_owned());
+        assert_eq!(
+            names(&["c"]),
+            [pair(NAME, "c"), pair("b", "b"), pair("a", "a")]
+        );
+        assert_eq!(
+            names(&[]),
+            [pair(NAME, "b"), pair("a", "a"), pair("c", "c")]
+        );
+        assert_eq!(names(&["a", "c"])[0], pair(NAME, "a"));
+    }
+
+    #[test]
     fn an_api_reads_back_as_it_was_desired() {
         let tags = BTreeMap::from([("wsless:project".to_owned(), "chat".to_owned())]);
         let desired = Api {
@@ -209,7 +263,7 @@ mod tests {
             .route_selection_expression("$request.body.action")
             .set_tags(api_gateway::unsorted(&tags))
             .build();
-        let observed = observe(&answer);
+        let observed = observe(&answer, NAME);
         assert_eq!(observed.properties, super::super::to_value(&desired));
         assert_eq!(observed.id, "a1");
     }

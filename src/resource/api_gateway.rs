@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Attributes, Context, Observed, api, tag_changes};
+use super::{Attributes, Context, ErrorMetadata, Observed, SdkError, api, unless_gone};
 use crate::{
-    aws::{Error, Operation, Service, Settle},
+    aws::{Aws, Error, Operation, Service, Settle},
     engine::survey::Survey,
 };
 
@@ -26,35 +26,29 @@ pub(super) const STILL_REFERENCED: Settle = Settle {
 
 /// The id of the stage's API, if there is one.
 ///
-/// Of several (a CreateApi whose answer was lost makes a second one) only the first is looked into: the others are
-/// deleted whole, with all that's in them.
+/// Of several (see [`api`]) only the one that is kept is looked into: the others are deleted whole, with all that's in
+/// them.
 pub(super) async fn id(survey: &Survey<'_>) -> Result<Option<String>, Error> {
     let apis = survey.of(api::KIND).await?;
-    Ok(apis.first().map(|api| api.id.clone()))
+    Ok(apis
+        .iter()
+        .find(|found| found.address.name() == api::NAME)
+        .map(|found| found.id.clone()))
 }
 
-/// All items of a paged listing; `page` gets a page's token and returns its items and the next page's token.
-///
-/// There are none if what is looked into went away meanwhile. An endpoint that doesn't know the operation also answers
-/// 404, but without an error code: that is an error, not an empty listing.
-pub(super) async fn pages<T, F>(mut page: impl FnMut(Option<String>) -> F) -> Result<Vec<T>, Error>
+/// All items of a listing of what's in an API, as [`Aws::pages`] reads it; none if the API went away meanwhile.
+pub(super) async fn pages<T, O, E, F>(
+    aws: &Aws,
+    operation: Operation,
+    send: impl FnMut(Option<String>) -> F,
+    page: impl Fn(O) -> (Option<Vec<T>>, Option<String>),
+) -> Result<Vec<T>, Error>
 where
-    F: Future<Output = Result<(Option<Vec<T>>, Option<String>), Error>>,
+    F: Future<Output = Result<O, SdkError<E>>>,
+    E: ErrorMetadata,
 {
-    let mut items = Vec::new();
-    let mut token = None;
-    loop {
-        let (more, next) = match page(token).await {
-            Ok(page) => page,
-            Err(error) if error.is_not_found() && error.code().is_some() => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        items.extend(more.unwrap_or_default());
-        token = next.filter(|next| !next.is_empty());
-        if token.is_none() {
-            return Ok(items);
-        }
-    }
+    let items = unless_gone(aws.pages(operation, send, page).await)?;
+    Ok(items.unwrap_or_default())
 }
 
 /// The attributes of what belongs to an API: its `id`, and the API's as `api_id` and, for the engine, as `api`.
@@ -82,13 +76,6 @@ pub(super) fn sorted(map: Option<&HashMap<String, String>>) -> BTreeMap<String, 
 /// Our map as AWS's; an empty one isn't sent.
 pub(super) fn unsorted(map: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
     (!map.is_empty()).then(|| map.clone().into_iter().collect())
-}
-
-/// The tags, without those that AWS sets itself.
-pub(super) fn tags(tags: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {
-    let mut tags = sorted(tags);
-    tags.retain(|key, _| !key.starts_with("aws:"));
-    tags
 }
 
 /// A text, if it says anything.
@@ -120,31 +107,27 @@ pub(super) async fn retag(
         identity.partition, identity.region
     );
     let client = &context.aws.apigatewayv2;
-    let (set, gone) = tag_changes(&observed.properties, desired);
-    if !set.is_empty() {
-        let set = unsorted(&set);
-        context
-            .call(TAG, || {
-                client
-                    .tag_resource()
-                    .resource_arn(&arn)
-                    .set_tags(set.clone())
-                    .send()
-            })
-            .await?;
-    }
-    if !gone.is_empty() {
-        context
-            .call(UNTAG, || {
-                client
-                    .untag_resource()
-                    .resource_arn(&arn)
-                    .set_tag_keys(Some(gone.clone()))
-                    .send()
-            })
-            .await?;
-    }
-    Ok(())
+    super::retag(
+        context,
+        [TAG, UNTAG],
+        observed,
+        desired,
+        |tags| {
+            client
+                .tag_resource()
+                .resource_arn(&arn)
+                .set_tags(Some(tags))
+                .send()
+        },
+        |keys| {
+            client
+                .untag_resource()
+                .resource_arn(&arn)
+                .set_tag_keys(Some(keys))
+                .send()
+        },
+    )
+    .await
 }
 
 #[cfg(test)]
@@ -153,35 +136,6 @@ mod tests {
 
     use super::*;
     use crate::engine::address::Address;
-
-    #[tokio::test]
-    async fn every_page_is_read_and_an_empty_token_ends_the_listing() {
-        let mut tokens = Vec::new();
-        let items = pages(|token| {
-            tokens.push(token.clone());
-            async move {
-                Ok(match token.as_deref() {
-                    None => (Some(vec![1, 2]), Some("a".to_owned())),
-                    Some("a") => (None, Some("b".to_owned())),
-                    _ => (Some(vec![3]), Some(String::new())),
-                })
-            }
-        })
-        .await
-        .unwrap();
-        assert_eq!(items, [1, 2, 3]);
-        assert_eq!(tokens, [None, Some("a".to_owned()), Some("b".to_owned())]);
-    }
-
-    #[tokio::test]
-    async fn an_error_that_does_not_say_that_the_api_is_gone_is_not_an_empty_listing() {
-        let failed = pages::<(), _>(|_| async {
-            let operation = Operation::read(Service::ApiGatewayV2, "GetRoutes");
-            Err(Error::unexpected(operation, "an HTML page"))
-        })
-        .await;
-        assert!(failed.is_err());
-    }
 
     #[test]
     fn an_update_empties_only_what_is_there() {
@@ -193,17 +147,5 @@ mod tests {
             Some("a")
         );
         assert_eq!(or_emptied(None, &with(json!({})), "selection"), None);
-    }
-
-    #[test]
-    fn tags_that_aws_sets_are_not_seen() {
-        let all = HashMap::from([
-            ("aws:cloudformation:stack-name".to_owned(), "x".to_owned()),
-            ("team".to_owned(), "a".to_owned()),
-        ]);
-        assert_eq!(
-            tags(Some(&all)),
-            BTreeMap::from([("team".to_owned(), "a".to_owned())])
-        );
     }
 }

@@ -51,18 +51,18 @@ impl Resource for Authorizers {
             return Ok(Vec::new());
         };
         let aws = survey.aws;
-        let authorizers = api_gateway::pages(|token| async move {
-            let page = aws
-                .call(LIST, || {
-                    aws.apigatewayv2
-                        .get_authorizers()
-                        .api_id(api_id)
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            Ok((page.items, page.next_token))
-        })
+        let authorizers = api_gateway::pages(
+            aws,
+            LIST,
+            |token| {
+                aws.apigatewayv2
+                    .get_authorizers()
+                    .api_id(api_id)
+                    .set_next_token(token)
+                    .send()
+            },
+            |page| (page.items, page.next_token),
+        )
         .await?;
         Ok(authorizers
             .iter()
@@ -71,7 +71,7 @@ impl Resource for Authorizers {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let authorizer: Authorizer = parse(CREATE, desired)?;
+        let authorizer: Authorizer = parse(desired)?;
         let api_id = authorizer.api_id.to_string();
         let created = context
             .call(CREATE, || {
@@ -101,7 +101,7 @@ impl Resource for Authorizers {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let authorizer: Authorizer = parse(UPDATE, desired)?;
+        let authorizer: Authorizer = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         context
             .call(UPDATE, || {

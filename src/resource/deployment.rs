@@ -30,7 +30,7 @@ pub const NAME: &str = "current";
 const DESCRIPTION: &str = "wsless ";
 
 /// The kinds of which a deployment is a snapshot.
-const SNAPSHOT: &[&str] = &[
+pub const SNAPSHOT: &[&str] = &[
     integration::KIND,
     integration_response::KIND,
     route::KIND,
@@ -43,7 +43,6 @@ const KEPT: usize = 10;
 
 const LIST: Operation = Operation::read(Service::ApiGatewayV2, "GetDeployments");
 const GET: Operation = Operation::read(Service::ApiGatewayV2, "GetDeployment");
-const LIST_STAGES: Operation = Operation::read(Service::ApiGatewayV2, "GetStages");
 /// Repeating it makes a second snapshot of the same configuration, which harms nothing and is pruned later.
 const CREATE: Operation = Operation::put(Service::ApiGatewayV2, "CreateDeployment");
 const DELETE: Operation = Operation::put(Service::ApiGatewayV2, "DeleteDeployment");
@@ -83,7 +82,7 @@ impl Resource for Deployments {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let deployment: Deployment = parse(CREATE, desired)?;
+        let deployment: Deployment = parse(desired)?;
         let api_id = deployment.api_id.to_string();
         let id = deploy(context, &api_id, &deployment.configuration).await?;
         Ok(api_gateway::attributes(&api_id, &id))
@@ -97,7 +96,7 @@ impl Resource for Deployments {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let deployment: Deployment = parse(CREATE, desired)?;
+        let deployment: Deployment = parse(desired)?;
         let api_id = observed.attribute("api_id");
         let id = deploy(context, api_id, &deployment.configuration).await?;
         if let Err(error) = prune(context, api_id).await {
@@ -202,19 +201,7 @@ async fn prune(context: &Context<'_>, api_id: &str) -> Result<(), Error> {
     if deployments.len() <= KEPT {
         return Ok(());
     }
-    let stages = api_gateway::pages(|token| async move {
-        let page = aws
-            .call(LIST_STAGES, || {
-                aws.apigatewayv2
-                    .get_stages()
-                    .api_id(api_id)
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await?;
-        Ok((page.items, page.next_token))
-    })
-    .await?;
+    let stages = stage::all(aws, api_id).await?;
     let used = stages
         .iter()
         .filter_map(|stage| stage.deployment_id())
@@ -245,18 +232,18 @@ async fn delete(
 
 /// The API's deployments of ours, the newest first.
 async fn newest_first(aws: &Aws, api_id: &str) -> Result<Vec<AwsDeployment>, Error> {
-    let deployments = api_gateway::pages(|token| async move {
-        let page = aws
-            .call(LIST, || {
-                aws.apigatewayv2
-                    .get_deployments()
-                    .api_id(api_id)
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await?;
-        Ok((page.items, page.next_token))
-    })
+    let deployments = api_gateway::pages(
+        aws,
+        LIST,
+        |token| {
+            aws.apigatewayv2
+                .get_deployments()
+                .api_id(api_id)
+                .set_next_token(token)
+                .send()
+        },
+        |page| (page.items, page.next_token),
+    )
     .await?;
     Ok(ours_newest_first(deployments))
 }

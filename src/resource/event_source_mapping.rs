@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Replacement, Resource, parse, tag_changes, touches,
-    unless_gone,
+    Attributes, Context, Observed, Owner, Replacement, Resource, api, deployment, parse, retag,
+    stage, touches, unless_gone,
 };
 use crate::{
     aws::{Aws, Class, Error, Operation, Service, Settle},
@@ -98,7 +98,7 @@ impl Resource for EventSourceMappings {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let mapping: EventSourceMapping = parse(CREATE, desired)?;
+        let mapping: EventSourceMapping = parse(desired)?;
         let made = match make(context, &mapping).await {
             Err(error) if error.class() == Class::AlreadyExists => {
                 let Some(leaving) = leaving(context.aws, &mapping).await? else {
@@ -121,7 +121,7 @@ impl Resource for EventSourceMappings {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let mapping: EventSourceMapping = parse(UPDATE, desired)?;
+        let mapping: EventSourceMapping = parse(desired)?;
         let lambda = &context.aws.lambda;
         let id = observed.id.as_str();
         let changed = |path: &str| touches(fields, path);
@@ -157,30 +157,27 @@ impl Resource for EventSourceMappings {
             until_settled(context, id, mapping.enabled).await?;
         }
         let arn = arn(context.scope, id);
-        let (set, gone) = tag_changes(&observed.properties, &mapping.tags);
-        if !set.is_empty() {
-            let set = set.into_iter().collect();
-            context
-                .call(TAG, || {
-                    lambda
-                        .tag_resource()
-                        .resource(&arn)
-                        .set_tags(Some(Clone::clone(&set)))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    lambda
-                        .untag_resource()
-                        .resource(&arn)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &mapping.tags,
+            |tags| {
+                lambda
+                    .tag_resource()
+                    .resource(&arn)
+                    .set_tags(Some(tags))
+                    .send()
+            },
+            |keys| {
+                lambda
+                    .untag_resource()
+                    .resource(&arn)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -210,7 +207,7 @@ impl Resource for EventSourceMappings {
 
     /// Nothing sends to the queue any more when nobody takes from it.
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["deployment", "stage", "api"]
+        &[deployment::KIND, stage::KIND, api::KIND]
     }
 }
 
@@ -308,24 +305,18 @@ async fn make(context: &Context<'_>, mapping: &EventSourceMapping) -> Result<Str
 
 /// All mappings of the account, or those of a queue.
 async fn mappings(aws: &Aws, queue_arn: Option<&str>) -> Result<Vec<Mapping>, Error> {
-    let mut mappings = Vec::new();
-    let mut marker: Option<String> = None;
-    loop {
-        let page = aws
-            .call(LIST, || {
-                aws.lambda
-                    .list_event_source_mappings()
-                    .set_event_source_arn(queue_arn.map(str::to_owned))
-                    .set_marker(marker.clone())
-                    .send()
-            })
-            .await?;
-        mappings.extend(page.event_source_mappings.unwrap_or_default());
-        marker = page.next_marker.filter(|marker| !marker.is_empty());
-        if marker.is_none() {
-            return Ok(mappings);
-        }
-    }
+    aws.pages(
+        LIST,
+        |marker| {
+            aws.lambda
+                .list_event_source_mappings()
+                .set_event_source_arn(queue_arn.map(str::to_owned))
+                .set_marker(marker)
+                .send()
+        },
+        |page| (page.event_source_mappings, page.next_marker),
+    )
+    .await
 }
 
 /// The id of a mapping of the same queue and function that is being deleted.

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_lambda::{
+    operation::get_function::GetFunctionOutput,
     primitives::Blob,
     types::{
         Architecture, Environment, FunctionCode, FunctionConfiguration, LastUpdateStatus,
@@ -15,14 +16,17 @@ use aws_sdk_lambda::{
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures::future::{try_join, try_join_all};
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Attributes, Context, Observed, Owner, Resource, parse, tag_changes, touches};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, api, deployment, event_source_mapping, parse,
+    retag, stage, touches, unless_gone,
+};
 use crate::{
-    aws::{Error, Operation, Service, Settle},
+    aws::{Aws, Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
 };
 
@@ -36,6 +40,8 @@ const READY_BUDGET: Duration = Duration::from_mins(5);
 
 const LIST: Operation = Operation::read(Service::Lambda, "ListFunctions");
 const GET: Operation = Operation::read(Service::Lambda, "GetFunction");
+/// What a caller must be allowed for GetFunction to answer with tags; it's never called by itself.
+const LIST_TAGS: Operation = Operation::read(Service::Lambda, "ListTags");
 const LIST_VERSIONS: Operation = Operation::read(Service::Lambda, "ListVersionsByFunction");
 const CREATE: Operation = Operation::create(Service::Lambda, "CreateFunction");
 const UPDATE_CODE: Operation = Operation::put(Service::Lambda, "UpdateFunctionCode");
@@ -91,35 +97,27 @@ impl Resource for Functions {
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let (aws, scope) = (survey.aws, survey.scope);
-        let mut names = Vec::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let page = aws
-                .call(LIST, || {
-                    aws.lambda
-                        .list_functions()
-                        .set_marker(marker.clone())
-                        .send()
-                })
-                .await?;
-            names.extend(
-                page.functions()
-                    .iter()
-                    .filter_map(FunctionConfiguration::function_name)
-                    .filter(|name| scope.thing(name).is_some())
-                    .map(str::to_owned),
-            );
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                break;
-            }
-        }
-        let found = try_join_all(names.iter().map(|name| observe(survey, name))).await?;
-        Ok(found.into_iter().flatten().collect())
+        let functions = aws
+            .pages(
+                LIST,
+                |marker| aws.lambda.list_functions().set_marker(marker).send(),
+                |page| (page.functions, page.next_marker),
+            )
+            .await?;
+        let observed = functions
+            .iter()
+            .filter_map(FunctionConfiguration::function_name)
+            .filter(|name| scope.thing(name).is_some())
+            .map(|name| async move { unless_gone(observe(survey, name).await) });
+        Ok(try_join_all(observed)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let function: Function = parse(CREATE, desired)?;
+        let function: Function = parse(desired)?;
         let zip = package(CREATE, &function).await?;
         let lambda = &context.aws.lambda;
         let created = context
@@ -160,32 +158,30 @@ impl Resource for Functions {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let function: Function = parse(UPDATE_CONFIGURATION, desired)?;
+        let function: Function = parse(desired)?;
         let lambda = &context.aws.lambda;
         let arn = observed.attribute("arn");
-        let (set, gone) = tag_changes(&observed.properties, &function.tags);
-        if !set.is_empty() {
-            context
-                .call(TAG, || {
-                    lambda
-                        .tag_resource()
-                        .resource(arn)
-                        .set_tags(Some(set.clone().into_iter().collect()))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    lambda
-                        .untag_resource()
-                        .resource(arn)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &function.tags,
+            |tags| {
+                lambda
+                    .tag_resource()
+                    .resource(arn)
+                    .set_tags(Some(tags))
+                    .send()
+            },
+            |keys| {
+                lambda
+                    .untag_resource()
+                    .resource(arn)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         let code = ["code_sha256", "architecture"]
             .iter()
             .any(|field| touches(fields, field));
@@ -264,7 +260,12 @@ impl Resource for Functions {
 
     fn deleted_after(&self) -> &'static [&'static str] {
         // DeleteFunction leaves event source mappings behind [LS/STK]; and nobody must call it any more.
-        &["api", "stage", "deployment", "event-source-mapping"]
+        &[
+            api::KIND,
+            stage::KIND,
+            deployment::KIND,
+            event_source_mapping::KIND,
+        ]
     }
 
     fn is_secret(&self, path: &str) -> bool {
@@ -273,34 +274,17 @@ impl Resource for Functions {
     }
 }
 
-/// The function as it is, or nothing if it went away meanwhile.
-async fn observe(survey: &Survey<'_>, name: &str) -> Result<Option<Observed>, Error> {
+/// The function as it is. Of somebody else's only as much is asked as says that it's somebody else's.
+async fn observe(survey: &Survey<'_>, name: &str) -> Result<Observed, Error> {
     let (aws, scope) = (survey.aws, survey.scope);
-    let function = aws.call(GET, || aws.lambda.get_function().function_name(name).send());
-    let versions = async {
-        let mut versions = Vec::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let page = aws
-                .call(LIST_VERSIONS, || {
-                    aws.lambda
-                        .list_versions_by_function()
-                        .function_name(name)
-                        .set_marker(marker.clone())
-                        .send()
-                })
-                .await?;
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            versions.extend(page.versions.unwrap_or_default());
-            if marker.is_none() {
-                return Ok::<_, Error>(versions);
-            }
-        }
-    };
-    let (function, mut versions) = match try_join(function, versions).await {
-        Ok(found) => found,
-        Err(error) if error.is_not_found() => return Ok(None),
-        Err(error) => return Err(error),
+    let function = aws
+        .call(GET, || aws.lambda.get_function().function_name(name).send())
+        .await?;
+    let tags = tags(&function)?;
+    let owner = Owner::by_tags(scope, &tags);
+    let mut versions = match owner {
+        Owner::Us => versions(aws, name).await?,
+        Owner::SomebodyElse => Vec::new(),
     };
     let latest = function
         .configuration
@@ -310,7 +294,6 @@ async fn observe(survey: &Survey<'_>, name: &str) -> Result<Option<Observed>, Er
     let newest = versions
         .last()
         .filter(|newest| is_published_as(&latest, newest));
-    let tags: BTreeMap<String, String> = function.tags.unwrap_or_default().into_iter().collect();
     let properties = Function {
         name: name.to_owned(),
         description: latest.description().unwrap_or_default().to_owned(),
@@ -328,7 +311,7 @@ async fn observe(survey: &Survey<'_>, name: &str) -> Result<Option<Observed>, Er
             .and_then(|concurrency| concurrency.reserved_concurrent_executions)
             .map(|executions| to_u32(Some(executions))),
         published: newest.is_some(),
-        tags: tags.clone(),
+        tags,
     };
     let numbers: Vec<String> = versions
         .iter()
@@ -339,12 +322,43 @@ async fn observe(survey: &Survey<'_>, name: &str) -> Result<Option<Observed>, Er
     let mut observed = Observed::new(Address::new(KIND, thing), name, &properties)
         .with("arn", latest.function_arn().unwrap_or_default())
         .with("versions", numbers.join(","))
-        .owned_by(Owner::by_tags(scope, &tags))
+        .owned_by(owner)
         .unreadable(&["package"]);
     if let Some(version) = newest.and_then(|version| version.version()) {
         observed = observed.with("version", version);
     }
-    Ok(Some(observed))
+    Ok(observed)
+}
+
+/// All versions, `$LATEST` among them.
+async fn versions(aws: &Aws, name: &str) -> Result<Vec<FunctionConfiguration>, Error> {
+    aws.pages(
+        LIST_VERSIONS,
+        |marker| {
+            aws.lambda
+                .list_versions_by_function()
+                .function_name(name)
+                .set_marker(marker)
+                .send()
+        },
+        |page| (page.versions, page.next_marker),
+    )
+    .await
+}
+
+/// The function's tags.
+///
+/// GetFunction leaves them out for a caller that mayn't see them, and says so beside its answer [Lambda model]: whose the
+/// function is can't be told then.
+fn tags(function: &GetFunctionOutput) -> Result<BTreeMap<String, String>, Error> {
+    match (function.tags(), function.tags_error()) {
+        (None, Some(error)) => Err(Error::refused_within(
+            LIST_TAGS,
+            error.error_code(),
+            error.message(),
+        )),
+        (tags, _) => Ok(tags.cloned().unwrap_or_default().into_iter().collect()),
+    }
 }
 
 /// Waits until the function, or one of its versions, can be used and changed.
@@ -557,7 +571,10 @@ fn to_u32(value: Option<i32>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_lambda::types::TagsError;
+
     use super::*;
+    use crate::aws::Class;
 
     fn configuration(memory: i32, version: &str) -> FunctionConfiguration {
         FunctionConfiguration::builder()
@@ -577,6 +594,27 @@ mod tests {
             &configuration(256, "$LATEST"),
             &configuration(128, "3")
         ));
+    }
+
+    #[test]
+    fn a_function_whose_tags_may_not_be_seen_is_not_taken_for_somebody_elses() {
+        let hidden = GetFunctionOutput::builder()
+            .tags_error(
+                TagsError::builder()
+                    .error_code("AccessDeniedException")
+                    .message("not allowed")
+                    .build()
+                    .unwrap(),
+            )
+            .build();
+        let error = tags(&hidden).unwrap_err();
+        assert_eq!(error.class(), Class::AccessDenied);
+        assert!(error.to_string().starts_with("lambda:ListTags failed"));
+        assert!(
+            tags(&GetFunctionOutput::builder().build())
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Attributes, Context, Observed, Resource, alias::LIVE, function, parse, takes_away};
+use super::{
+    Attributes, Context, Observed, Owner, Resource, alias::LIVE, api, function, parse, stage,
+    takes_away,
+};
 use crate::{
     aws::{Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
@@ -51,7 +54,10 @@ impl Resource for FunctionPolicies {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let aws = survey.aws;
         let functions = survey.of(function::KIND).await?;
-        let policies = functions.iter().map(|function| async {
+        let ours = functions
+            .iter()
+            .filter(|function| function.owner == Owner::Us);
+        let policies = ours.map(|function| async {
             let name = &function.id;
             let answer = aws
                 .call(GET, || {
@@ -86,8 +92,7 @@ impl Resource for FunctionPolicies {
                     &properties,
                 )
                 .with("function", name)
-                .with("sids", sids.join(","))
-                .owned_by(function.owner),
+                .with("sids", sids.join(",")),
             ))
         });
         Ok(try_join_all(policies)
@@ -129,7 +134,7 @@ impl Resource for FunctionPolicies {
         observed: &Observed,
         desired: &Value,
     ) -> Result<(), Error> {
-        let policy: FunctionPolicy = parse(REMOVE, desired)?;
+        let policy: FunctionPolicy = parse(desired)?;
         let wanted: Vec<String> = policy
             .source_arns
             .iter()
@@ -145,7 +150,7 @@ impl Resource for FunctionPolicies {
     }
 
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["api", "stage"]
+        &[api::KIND, stage::KIND]
     }
 
     fn parent(&self) -> Option<&'static str> {
@@ -154,7 +159,7 @@ impl Resource for FunctionPolicies {
 }
 
 async fn apply(context: &Context<'_>, desired: &Value, present: &str) -> Result<Attributes, Error> {
-    let policy: FunctionPolicy = parse(ADD, desired)?;
+    let policy: FunctionPolicy = parse(desired)?;
     let name = &policy.function_name;
     let lambda = &context.aws.lambda;
     let wanted: Vec<(String, String)> = policy

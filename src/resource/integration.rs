@@ -101,18 +101,18 @@ impl Resource for Integrations {
             return Ok(Vec::new());
         };
         let aws = survey.aws;
-        let integrations = api_gateway::pages(|token| async move {
-            let page = aws
-                .call(LIST, || {
-                    aws.apigatewayv2
-                        .get_integrations()
-                        .api_id(api_id)
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            Ok((page.items, page.next_token))
-        })
+        let integrations = api_gateway::pages(
+            aws,
+            LIST,
+            |token| {
+                aws.apigatewayv2
+                    .get_integrations()
+                    .api_id(api_id)
+                    .set_next_token(token)
+                    .send()
+            },
+            |page| (page.items, page.next_token),
+        )
         .await?;
         Ok(integrations
             .iter()
@@ -121,7 +121,7 @@ impl Resource for Integrations {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let integration: Integration = parse(CREATE, desired)?;
+        let integration: Integration = parse(desired)?;
         let api_id = integration.api_id.to_string();
         let created = context
             .call(CREATE, || {
@@ -157,7 +157,7 @@ impl Resource for Integrations {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let integration: Integration = parse(UPDATE, desired)?;
+        let integration: Integration = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         let credentials = api_gateway::or_emptied(
             integration.credentials_arn.clone(),

@@ -54,19 +54,19 @@ impl Resource for IntegrationResponses {
         });
         let found = try_join_all(asked.map(|integration| async move {
             let (api_id, integration_id) = api_gateway::ids(integration);
-            let responses = api_gateway::pages(|token| async move {
-                let page = aws
-                    .call(LIST, || {
-                        aws.apigatewayv2
-                            .get_integration_responses()
-                            .api_id(api_id)
-                            .integration_id(integration_id)
-                            .set_next_token(token.clone())
-                            .send()
-                    })
-                    .await?;
-                Ok((page.items, page.next_token))
-            })
+            let responses = api_gateway::pages(
+                aws,
+                LIST,
+                |token| {
+                    aws.apigatewayv2
+                        .get_integration_responses()
+                        .api_id(api_id)
+                        .integration_id(integration_id)
+                        .set_next_token(token)
+                        .send()
+                },
+                |page| (page.items, page.next_token),
+            )
             .await?;
             Ok::<_, Error>(
                 responses
@@ -86,7 +86,7 @@ impl Resource for IntegrationResponses {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let response: IntegrationResponse = parse(CREATE, desired)?;
+        let response: IntegrationResponse = parse(desired)?;
         let api_id = response.api_id.to_string();
         let created = context
             .call(CREATE, || {
@@ -113,7 +113,7 @@ impl Resource for IntegrationResponses {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let response: IntegrationResponse = parse(UPDATE, desired)?;
+        let response: IntegrationResponse = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         context
             .call(UPDATE, || {

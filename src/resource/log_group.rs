@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function, parse,
+    retag, stage, touches, unless_gone,
 };
 use crate::{
     aws::{Error, Operation, Service, Settle},
@@ -83,7 +84,7 @@ impl Resource for LogGroups {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let group: LogGroup = parse(CREATE, desired)?;
+        let group: LogGroup = parse(desired)?;
         let tags = group.tags.clone().into_iter().collect();
         context
             .call(CREATE, || {
@@ -110,34 +111,31 @@ impl Resource for LogGroups {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let group: LogGroup = parse(PUT_RETENTION, desired)?;
+        let group: LogGroup = parse(desired)?;
         let logs = &context.aws.logs;
         if touches(fields, "retention_days") {
             put_retention(context, &group).await?;
         }
         let arn = observed.attribute("arn");
-        let (set, gone) = tag_changes(&observed.properties, &group.tags);
-        if !set.is_empty() {
-            let set = set.into_iter().collect();
-            context
-                .call(TAG, || {
-                    logs.tag_resource()
-                        .resource_arn(arn)
-                        .set_tags(Some(Clone::clone(&set)))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    logs.untag_resource()
-                        .resource_arn(arn)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &group.tags,
+            |tags| {
+                logs.tag_resource()
+                    .resource_arn(arn)
+                    .set_tags(Some(tags))
+                    .send()
+            },
+            |keys| {
+                logs.untag_resource()
+                    .resource_arn(arn)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -160,7 +158,12 @@ impl Resource for LogGroups {
 
     /// Whoever writes to it goes first, so that nothing is lost and nobody makes it anew.
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["function", "event-source-mapping", "stage", "api"]
+        &[
+            function::KIND,
+            event_source_mapping::KIND,
+            stage::KIND,
+            api::KIND,
+        ]
     }
 }
 
@@ -170,24 +173,18 @@ async fn named(
     prefix: &str,
 ) -> Result<Vec<aws_sdk_cloudwatchlogs::types::LogGroup>, Error> {
     let aws = survey.aws;
-    let mut groups = Vec::new();
-    let mut token: Option<String> = None;
-    loop {
-        let page = aws
-            .call(LIST, || {
-                aws.logs
-                    .describe_log_groups()
-                    .log_group_name_prefix(prefix)
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await?;
-        groups.extend(page.log_groups.unwrap_or_default());
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(groups);
-        }
-    }
+    aws.pages(
+        LIST,
+        |token| {
+            aws.logs
+                .describe_log_groups()
+                .log_group_name_prefix(prefix)
+                .set_next_token(token)
+                .send()
+        },
+        |page| (page.log_groups, page.next_token),
+    )
+    .await
 }
 
 async fn observe(

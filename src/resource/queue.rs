@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Attributes, Context, Observed, Owner, Replacement, Resource, parse, tag_changes, touches,
-    unless_gone,
+    Attributes, Context, Observed, Owner, Replacement, Resource, api, deployment,
+    event_source_mapping, function, integration, parse, retag, stage, touches, unless_gone,
 };
 use crate::{
     aws::{Error, Operation, Service, Settle},
@@ -105,25 +105,20 @@ impl Resource for Queues {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let aws = survey.aws;
         let prefix = survey.scope.prefix();
-        let mut urls = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let page = aws
-                .call(LIST, || {
+        let urls = aws
+            .pages(
+                LIST,
+                |token| {
                     aws.sqs
                         .list_queues()
                         .queue_name_prefix(&prefix)
                         .max_results(PAGE)
-                        .set_next_token(token.clone())
+                        .set_next_token(token)
                         .send()
-                })
-                .await?;
-            urls.extend(page.queue_urls.unwrap_or_default());
-            token = page.next_token;
-            if token.is_none() {
-                break;
-            }
-        }
+                },
+                |page| (page.queue_urls, page.next_token),
+            )
+            .await?;
         // A queue is listed for up to a minute after it was deleted, and then isn't found [SQS model].
         let observed = urls
             .iter()
@@ -140,7 +135,7 @@ impl Resource for Queues {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let queue: Queue = parse(CREATE, desired)?;
+        let queue: Queue = parse(desired)?;
         let sqs = &context.aws.sqs;
         let mut attributes = all_attributes(&queue);
         // A standard queue refuses FifoQueue=false, and CreateQueue an empty policy.
@@ -195,7 +190,7 @@ impl Resource for Queues {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let queue: Queue = parse(SET, desired)?;
+        let queue: Queue = parse(desired)?;
         let sqs = &context.aws.sqs;
         let url = observed.attribute("url");
         let attributes = changed_attributes(&queue, fields);
@@ -211,28 +206,20 @@ impl Resource for Queues {
                 })
                 .await?;
         }
-        let (set, gone) = tag_changes(&observed.properties, &queue.tags);
-        if !set.is_empty() {
-            let set = set.into_iter().collect();
-            context
-                .call(TAG, || {
-                    sqs.tag_queue()
-                        .queue_url(url)
-                        .set_tags(Some(Clone::clone(&set)))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    sqs.untag_queue()
-                        .queue_url(url)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &queue.tags,
+            |tags| sqs.tag_queue().queue_url(url).set_tags(Some(tags)).send(),
+            |keys| {
+                sqs.untag_queue()
+                    .queue_url(url)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -258,12 +245,12 @@ impl Resource for Queues {
     /// A stage sends to what its deployment says, so that the new deployment must be live.
     fn deleted_after(&self) -> &'static [&'static str] {
         &[
-            "event-source-mapping",
-            "function",
-            "integration",
-            "deployment",
-            "stage",
-            "api",
+            event_source_mapping::KIND,
+            function::KIND,
+            integration::KIND,
+            deployment::KIND,
+            stage::KIND,
+            api::KIND,
         ]
     }
 

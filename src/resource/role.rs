@@ -8,14 +8,15 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use futures::future::try_join_all;
+use aws_sdk_iam::types::Tag;
+use futures::future::{try_join, try_join_all};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, takes_away, to_value,
-    touches,
+    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function,
+    integration, parse, retag, stage, takes_away, to_value, touches, unless_gone,
 };
 use crate::{
     aws::{Error, Operation, Service, Settle},
@@ -83,24 +84,19 @@ impl Resource for Roles {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let (aws, scope) = (survey.aws, survey.scope);
         let path = scope.role_path();
-        let mut roles = Vec::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let page = aws
-                .call(LIST, || {
+        let roles = aws
+            .pages(
+                LIST,
+                |marker| {
                     aws.iam
                         .list_roles()
                         .path_prefix(&path)
-                        .set_marker(marker.clone())
+                        .set_marker(marker)
                         .send()
-                })
-                .await?;
-            roles.extend(page.roles);
-            marker = page.marker;
-            if marker.is_none() {
-                break;
-            }
-        }
+                },
+                |page| (Some(page.roles), page.marker),
+            )
+            .await?;
         let observed = roles.iter().map(|role| async {
             let name = role.role_name();
             let tags = aws.call(LIST_TAGS, || {
@@ -122,7 +118,10 @@ impl Resource for Roles {
                     Err(error) => Err(error),
                 }
             };
-            let (tags, policy) = futures::future::try_join(tags, policy).await?;
+            // A role that went away since it was listed is none.
+            let Some((tags, policy)) = unless_gone(try_join(tags, policy).await)? else {
+                return Ok(None);
+            };
             let trust = document(role.assume_role_policy_document().unwrap_or_default());
             let properties = Role {
                 name: name.to_owned(),
@@ -136,20 +135,24 @@ impl Resource for Roles {
                     .collect(),
             };
             let address = Address::new(KIND, scope.thing(name).unwrap_or(name));
-            Ok(match properties.tags.get(REGION_TAG) {
+            Ok(Some(match properties.tags.get(REGION_TAG) {
                 Some(region) if *region != scope.identity.region => {
                     let id = format!("{} (of this stage in {region})", role.arn());
                     Observed::new(address, id, &properties).owned_by(Owner::SomebodyElse)
                 }
                 _ => Observed::new(address, role.arn(), &properties).with("arn", role.arn()),
-            })
+            }))
         });
-        try_join_all(observed).await
+        Ok(try_join_all(observed)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let role: Role = parse(CREATE, desired)?;
-        let tags = tags(&role.tags)?;
+        let role: Role = parse(desired)?;
+        let tags = tags(role.tags.clone());
         let created = context
             .call(CREATE, || {
                 context
@@ -178,7 +181,7 @@ impl Resource for Roles {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let role: Role = parse(CREATE, desired)?;
+        let role: Role = parse(desired)?;
         let iam = &context.aws.iam;
         if touches(fields, "trusted_service") {
             context
@@ -201,28 +204,25 @@ impl Resource for Roles {
             )
             .await?;
         }
-        let (set, gone) = tag_changes(&observed.properties, &role.tags);
-        if !set.is_empty() {
-            let set = tags(&set)?;
-            context
-                .call(TAG, || {
-                    iam.tag_role()
-                        .role_name(&role.name)
-                        .set_tags(Some(set.clone()))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    iam.untag_role()
-                        .role_name(&role.name)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &role.tags,
+            |set| {
+                iam.tag_role()
+                    .role_name(&role.name)
+                    .set_tags(Some(tags(set)))
+                    .send()
+            },
+            |keys| {
+                iam.untag_role()
+                    .role_name(&role.name)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -288,7 +288,7 @@ impl Resource for Roles {
         observed: &Observed,
         desired: &Value,
     ) -> Result<(), Error> {
-        let role: Role = parse(PUT_POLICY, desired)?;
+        let role: Role = parse(desired)?;
         if union(&observed.properties, &role.policy) == role.policy {
             return Ok(());
         }
@@ -301,11 +301,11 @@ impl Resource for Roles {
 
     fn deleted_after(&self) -> &'static [&'static str] {
         &[
-            "function",
-            "integration",
-            "event-source-mapping",
-            "stage",
-            "api",
+            function::KIND,
+            integration::KIND,
+            event_source_mapping::KIND,
+            stage::KIND,
+            api::KIND,
         ]
     }
 }
@@ -434,15 +434,10 @@ fn statements(policy: &Value) -> Vec<Statement> {
         .collect()
 }
 
-fn tags(tags: &BTreeMap<String, String>) -> Result<Vec<aws_sdk_iam::types::Tag>, Error> {
-    tags.iter()
-        .map(|(key, value)| {
-            aws_sdk_iam::types::Tag::builder()
-                .key(key)
-                .value(value)
-                .build()
-                .map_err(|error| Error::unexpected(TAG, error.to_string()))
-        })
+fn tags(tags: impl IntoIterator<Item = (String, String)>) -> Vec<Tag> {
+    // A tag with a key and a value is never refused.
+    tags.into_iter()
+        .filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok())
         .collect()
 }
 

@@ -67,24 +67,24 @@ impl Resource for Routes {
             return Ok(Vec::new());
         };
         let aws = survey.aws;
-        let routes = api_gateway::pages(|token| async move {
-            let page = aws
-                .call(LIST, || {
-                    aws.apigatewayv2
-                        .get_routes()
-                        .api_id(api_id)
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            Ok((page.items, page.next_token))
-        })
+        let routes = api_gateway::pages(
+            aws,
+            LIST,
+            |token| {
+                aws.apigatewayv2
+                    .get_routes()
+                    .api_id(api_id)
+                    .set_next_token(token)
+                    .send()
+            },
+            |page| (page.items, page.next_token),
+        )
         .await?;
         Ok(routes.iter().map(|route| observe(api_id, route)).collect())
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let route: Route = parse(CREATE, desired)?;
+        let route: Route = parse(desired)?;
         let api_id = route.api_id.to_string();
         let created = context
             .settle(CREATE, &[NEW_INTEGRATION], || {
@@ -114,7 +114,7 @@ impl Resource for Routes {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let route: Route = parse(UPDATE, desired)?;
+        let route: Route = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         let selection = api_gateway::or_emptied(
             route.response_selection.clone(),

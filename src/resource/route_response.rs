@@ -51,19 +51,19 @@ impl Resource for RouteResponses {
             .filter(|route| route.properties.get("response_selection").is_some());
         let found = try_join_all(answering.map(|route| async move {
             let (api_id, route_id) = api_gateway::ids(route);
-            let responses = api_gateway::pages(|token| async move {
-                let page = aws
-                    .call(LIST, || {
-                        aws.apigatewayv2
-                            .get_route_responses()
-                            .api_id(api_id)
-                            .route_id(route_id)
-                            .set_next_token(token.clone())
-                            .send()
-                    })
-                    .await?;
-                Ok((page.items, page.next_token))
-            })
+            let responses = api_gateway::pages(
+                aws,
+                LIST,
+                |token| {
+                    aws.apigatewayv2
+                        .get_route_responses()
+                        .api_id(api_id)
+                        .route_id(route_id)
+                        .set_next_token(token)
+                        .send()
+                },
+                |page| (page.items, page.next_token),
+            )
             .await?;
             Ok::<_, Error>(
                 responses
@@ -83,7 +83,7 @@ impl Resource for RouteResponses {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let response: RouteResponse = parse(CREATE, desired)?;
+        let response: RouteResponse = parse(desired)?;
         let api_id = response.api_id.to_string();
         let created = context
             .call(CREATE, || {
@@ -110,7 +110,7 @@ impl Resource for RouteResponses {
         desired: &Value,
         _fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let response: RouteResponse = parse(UPDATE, desired)?;
+        let response: RouteResponse = parse(desired)?;
         let (api_id, id) = api_gateway::ids(observed);
         context
             .call(UPDATE, || {

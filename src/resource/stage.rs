@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Attributes, Context, Observed, Owner, Resource, api, api_gateway, parse, touches};
 use crate::{
-    aws::{Error, Operation, Service, Settle},
+    aws::{Aws, Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
 };
 
@@ -104,20 +104,7 @@ impl Resource for Stages {
         let Some(api_id) = &api_gateway::id(survey).await? else {
             return Ok(Vec::new());
         };
-        let aws = survey.aws;
-        let stages = api_gateway::pages(|token| async move {
-            let page = aws
-                .call(LIST, || {
-                    aws.apigatewayv2
-                        .get_stages()
-                        .api_id(api_id)
-                        .set_next_token(token.clone())
-                        .send()
-                })
-                .await?;
-            Ok((page.items, page.next_token))
-        })
-        .await?;
+        let stages = all(survey.aws, api_id).await?;
         Ok(stages
             .iter()
             .map(|stage| {
@@ -127,7 +114,7 @@ impl Resource for Stages {
                 if survey.wants(KIND, observed.address.name()) {
                     observed
                 } else {
-                    let tags = api_gateway::tags(stage.tags());
+                    let tags = api_gateway::sorted(stage.tags());
                     observed.owned_by(Owner::by_tags(survey.scope, &tags))
                 }
             })
@@ -135,7 +122,7 @@ impl Resource for Stages {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let stage: Stage = parse(CREATE, desired)?;
+        let stage: Stage = parse(desired)?;
         let api_id = stage.api_id.to_string();
         let throttle = stage
             .throttle
@@ -166,7 +153,7 @@ impl Resource for Stages {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let stage: Stage = parse(UPDATE, desired)?;
+        let stage: Stage = parse(desired)?;
         let (api_id, name) = api_gateway::ids(observed);
         let client = &context.aws.apigatewayv2;
         let throttle = if touches(fields, "throttle") {
@@ -238,6 +225,23 @@ impl Resource for Stages {
     }
 }
 
+/// The API's stages, whoever made them.
+pub(super) async fn all(aws: &Aws, api_id: &str) -> Result<Vec<AwsStage>, Error> {
+    api_gateway::pages(
+        aws,
+        LIST,
+        |token| {
+            aws.apigatewayv2
+                .get_stages()
+                .api_id(api_id)
+                .set_next_token(token)
+                .send()
+        },
+        |page| (page.items, page.next_token),
+    )
+    .await
+}
+
 /// The throttle for AWS. 0 would mean that nothing is let through, so it's never sent.
 fn route_settings(operation: Operation, throttle: Throttle) -> Result<RouteSettings, Error> {
     let burst = i32::try_from(throttle.burst).unwrap_or(i32::MAX);
@@ -274,7 +278,7 @@ fn observe(api_id: &str, stage: &AwsStage) -> Observed {
         deployment_id: stage.deployment_id().unwrap_or_default().into(),
         throttle: stage.default_route_settings().and_then(throttle),
         access_log: stage.access_log_settings().and_then(access_log),
-        tags: api_gateway::tags(stage.tags()),
+        tags: api_gateway::sorted(stage.tags()),
     };
     let mut observed = Observed::new(Address::new(KIND, name), name, &properties);
     observed.attributes = attributes(api_id, name);

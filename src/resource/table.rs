@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, parse, tag_changes, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function, parse,
+    retag, stage, touches, unless_gone,
 };
 use crate::{
     aws::{Aws, Error, Operation, Service},
@@ -104,7 +105,7 @@ impl Resource for Tables {
     }
 
     async fn create(&self, context: &Context<'_>, desired: &Value) -> Result<Attributes, Error> {
-        let table: Table = parse(CREATE, desired)?;
+        let table: Table = parse(desired)?;
         let dynamodb = &context.aws.dynamodb;
         let key = key_schema(&table.partition_key, &table.sort_key)?;
         let attributes = attribute_definitions(&table)?;
@@ -121,7 +122,7 @@ impl Resource for Tables {
             )
             .build()
             .map_err(|error| Error::unexpected(CREATE, error.to_string()))?;
-        let tags = tags(&table.tags)?;
+        let tags = tags(table.tags.clone());
         let created = context
             .call(CREATE, || {
                 dynamodb
@@ -151,7 +152,7 @@ impl Resource for Tables {
         desired: &Value,
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
-        let table: Table = parse(PUT_TTL, desired)?;
+        let table: Table = parse(desired)?;
         let dynamodb = &context.aws.dynamodb;
         // A run that was cut off may have left it in the making.
         until_active(context, &table.name).await?;
@@ -159,30 +160,27 @@ impl Resource for Tables {
             set_ttl(context, &table).await?;
         }
         let arn = observed.attribute("arn");
-        let (set, gone) = tag_changes(&observed.properties, &table.tags);
-        if !set.is_empty() {
-            let set = tags(&set)?;
-            context
-                .call(TAG, || {
-                    dynamodb
-                        .tag_resource()
-                        .resource_arn(arn)
-                        .set_tags(Some(set.clone()))
-                        .send()
-                })
-                .await?;
-        }
-        if !gone.is_empty() {
-            context
-                .call(UNTAG, || {
-                    dynamodb
-                        .untag_resource()
-                        .resource_arn(arn)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
-                })
-                .await?;
-        }
+        retag(
+            context,
+            [TAG, UNTAG],
+            observed,
+            &table.tags,
+            |set| {
+                dynamodb
+                    .tag_resource()
+                    .resource_arn(arn)
+                    .set_tags(Some(tags(set)))
+                    .send()
+            },
+            |keys| {
+                dynamodb
+                    .untag_resource()
+                    .resource_arn(arn)
+                    .set_tag_keys(Some(keys))
+                    .send()
+            },
+        )
+        .await?;
         Ok(Attributes::new())
     }
 
@@ -209,7 +207,12 @@ impl Resource for Tables {
     }
 
     fn deleted_after(&self) -> &'static [&'static str] {
-        &["function", "event-source-mapping", "stage", "api"]
+        &[
+            function::KIND,
+            event_source_mapping::KIND,
+            stage::KIND,
+            api::KIND,
+        ]
     }
 
     /// The items in the table: counted, since DynamoDB's own count is hours old [DynamoDB model].
@@ -302,29 +305,20 @@ async fn observe(
 }
 
 async fn all_tags(aws: &Aws, arn: &str) -> Result<BTreeMap<String, String>, Error> {
-    let mut tags = BTreeMap::new();
-    let mut token: Option<String> = None;
-    loop {
-        let page = aws
-            .call(LIST_TAGS, || {
+    let tags = aws
+        .pages(
+            LIST_TAGS,
+            |token| {
                 aws.dynamodb
                     .list_tags_of_resource()
                     .resource_arn(arn)
-                    .set_next_token(token.clone())
+                    .set_next_token(token)
                     .send()
-            })
-            .await?;
-        tags.extend(
-            page.tags
-                .unwrap_or_default()
-                .into_iter()
-                .map(|tag| (tag.key, tag.value)),
-        );
-        token = page.next_token;
-        if token.is_none() {
-            return Ok(tags);
-        }
-    }
+            },
+            |page| (page.tags, page.next_token),
+        )
+        .await?;
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
 async fn until_active(context: &Context<'_>, name: &str) -> Result<(), Error> {
@@ -480,15 +474,10 @@ fn attribute_definitions(table: &Table) -> Result<Vec<AttributeDefinition>, Erro
         .collect()
 }
 
-fn tags(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>, Error> {
-    tags.iter()
-        .map(|(key, value)| {
-            Tag::builder()
-                .key(key)
-                .value(value)
-                .build()
-                .map_err(|error| Error::unexpected(TAG, error.to_string()))
-        })
+fn tags(tags: impl IntoIterator<Item = (String, String)>) -> Vec<Tag> {
+    // A tag with a key and a value is never refused.
+    tags.into_iter()
+        .filter_map(|(key, value)| Tag::builder().key(key).value(value).build().ok())
         .collect()
 }
 

@@ -6,7 +6,7 @@ use super::{CONNECT_ROUTE, Draft, RESULTS, builtin};
 use crate::{
     engine::properties::Text,
     manifest::{AlarmName, AlarmTuning, HandlerName, Order},
-    resource::alarm::Alarm,
+    resource::alarm::{self, Alarm},
 };
 
 /// What an alarm watches, and when it goes off unless the manifest says otherwise.
@@ -231,6 +231,6 @@ impl Draft<'_> {
             actions: self.manifest.alarms.notify.clone(),
             tags: self.tags.clone(),
         };
-        self.builder.add("alarm", &thing, &alarm);
+        self.builder.add(alarm::KIND, &thing, &alarm);
     }
 }

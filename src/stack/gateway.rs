@@ -10,18 +10,21 @@ use crate::{
     engine::{address::Address, properties::Text},
     manifest::{Order, Via},
     resource::{
-        account_logging::AccountLogging,
-        api::Api,
-        authorizer::Authorizer,
-        deployment::Deployment,
-        function_policy::FunctionPolicy,
-        integration::{Integration, function_uri, queue_uri},
-        integration_response::IntegrationResponse,
-        log_group::{ACCESS, LogGroup, access_group},
-        role::Role,
-        route::Route,
-        route_response::RouteResponse,
-        stage::{AccessLog, Stage, Throttle},
+        account_logging::{self, AccountLogging},
+        alias,
+        api::{self, Api},
+        authorizer::{self, Authorizer},
+        deployment::{self, Deployment},
+        event_source_mapping,
+        function_policy::{self, FunctionPolicy},
+        integration::{self, Integration, function_uri, queue_uri},
+        integration_response::{self, IntegrationResponse},
+        log_group::{self, ACCESS, LogGroup, access_group},
+        queue,
+        role::{self, Role},
+        route::{self, Route},
+        route_response::{self, RouteResponse},
+        stage::{self, AccessLog, Stage, Throttle},
     },
 };
 
@@ -31,15 +34,6 @@ const TIMEOUT_MS: u32 = 29_000;
 const DEFAULT: &str = "$default";
 /// A policy holds 20,480 bytes [LDG limits]: a function whose routes need more than this is opened to the whole stage.
 const POLICY_BYTES: usize = 18_000;
-
-/// The kinds of which a deployment is a snapshot.
-const SNAPSHOT: [&str; 5] = [
-    "authorizer",
-    "integration",
-    "integration-response",
-    "route",
-    "route-response",
-];
 
 /// A route as API Gateway has it.
 struct Target {
@@ -59,7 +53,7 @@ impl Draft<'_> {
             route_selection: self.manifest.api.route_selection.clone(),
             tags: self.tags.clone(),
         };
-        self.builder.add("api", "websocket", &api);
+        self.builder.add(api::KIND, api::NAME, &api);
     }
 
     /// Everything under the API.
@@ -78,7 +72,7 @@ impl Draft<'_> {
     fn targets(&self) -> Vec<Target> {
         let own = |key: &str, function: &str| Target {
             key: key.to_owned(),
-            integration: Address::new("integration", &format!("function:{function}")),
+            integration: Address::new(integration::KIND, &format!("function:{function}")),
             function: Some(function.to_owned()),
             answers: false,
         };
@@ -89,7 +83,10 @@ impl Draft<'_> {
             .map(|(key, route)| match route.via {
                 Via::Queue => Target {
                     key: key.as_str().to_owned(),
-                    integration: Address::new("integration", &format!("queue:{}", route.handler)),
+                    integration: Address::new(
+                        integration::KIND,
+                        &format!("queue:{}", route.handler),
+                    ),
                     function: None,
                     answers: false,
                 },
@@ -132,7 +129,7 @@ impl Draft<'_> {
                 description: format!("Function {thing}"),
             };
             let name = format!("function:{thing}");
-            let address = self.builder.add("integration", &name, &integration);
+            let address = self.builder.add(integration::KIND, &name, &integration);
             let answers = targets
                 .iter()
                 .any(|target| target.answers && target.function.as_deref() == Some(thing));
@@ -142,7 +139,8 @@ impl Draft<'_> {
                     integration_id: Text::reference(&address, "id"),
                     key: DEFAULT.to_owned(),
                 };
-                self.builder.add("integration-response", &name, &response);
+                self.builder
+                    .add(integration_response::KIND, &name, &response);
             }
         }
         self.queue_integrations();
@@ -170,7 +168,7 @@ impl Draft<'_> {
             policy: vec![self.may_enqueue()],
             tags: self.role_tags(),
         };
-        let role = self.builder.add("role", GATEWAY, &role);
+        let role = self.builder.add(role::KIND, GATEWAY, &role);
         for (thing, order) in queued {
             let uri = queue_uri(self.scope, &self.queue_name(&thing, order));
             let template = sqs_template(order, self.manifest.api.authorizer.is_some());
@@ -190,9 +188,9 @@ impl Draft<'_> {
                 timeout_ms: TIMEOUT_MS,
                 description: format!("Queue of {thing}"),
             };
-            let queue = Address::new("queue", &thing);
+            let queue = Address::new(queue::KIND, &thing);
             self.builder.add_after(
-                "integration",
+                integration::KIND,
                 &format!("queue:{thing}"),
                 &integration,
                 [role.clone(), queue],
@@ -211,7 +209,7 @@ impl Draft<'_> {
             identity_sources: authorizer.identity_sources.clone(),
         };
         Some((
-            self.builder.add("authorizer", thing, &properties),
+            self.builder.add(authorizer::KIND, thing, &properties),
             thing.to_owned(),
         ))
     }
@@ -233,14 +231,15 @@ impl Draft<'_> {
             // Sending a result back takes this and a route response [DG websocket-api-route-response].
             response_selection: target.answers.then(|| DEFAULT.to_owned()),
         };
-        let address = self.builder.add("route", &target.key, &route);
+        let address = self.builder.add(route::KIND, &target.key, &route);
         if target.answers {
             let response = RouteResponse {
                 api_id: Self::api_id(),
                 route_id: Text::reference(&address, "id"),
                 key: DEFAULT.to_owned(),
             };
-            self.builder.add("route-response", &target.key, &response);
+            self.builder
+                .add(route_response::KIND, &target.key, &response);
         }
     }
 
@@ -282,10 +281,10 @@ impl Draft<'_> {
                     source_arns,
                 };
                 self.builder.add_after(
-                    "function-policy",
+                    function_policy::KIND,
                     thing,
                     &policy,
-                    [Address::new("alias", thing)],
+                    [Address::new(alias::KIND, thing)],
                 )
             })
             .collect()
@@ -315,7 +314,7 @@ impl Draft<'_> {
         let mut hash = Sha256::new();
         let mut parts = Vec::new();
         for desired in self.builder.resources() {
-            if SNAPSHOT.contains(&desired.address.kind()) {
+            if deployment::SNAPSHOT.contains(&desired.address.kind()) {
                 hash.update(desired.address.to_string());
                 hash.update(desired.properties.to_string());
                 parts.push(desired.address.clone());
@@ -329,7 +328,7 @@ impl Draft<'_> {
             configuration,
         };
         self.builder
-            .add_after("deployment", "current", &deployment, parts)
+            .add_after(deployment::KIND, deployment::NAME, &deployment, parts)
     }
 
     /// The stage goes live last: when everything that it leads to is there.
@@ -340,13 +339,15 @@ impl Draft<'_> {
                 .resources()
                 .iter()
                 .map(|desired| &desired.address)
-                .filter(|address| matches!(address.kind(), "alias" | "event-source-mapping"))
+                .filter(|address| {
+                    [alias::KIND, event_source_mapping::KIND].contains(&address.kind())
+                })
                 .cloned(),
         );
         let access_log = self.access_log();
         if access_log.is_some() {
-            after.push(Address::new("log-group", ACCESS));
-            after.push(Address::new("account-logging", "api-gateway"));
+            after.push(Address::new(log_group::KIND, ACCESS));
+            after.push(Address::new(account_logging::KIND, account_logging::NAME));
         }
         let stage = Stage {
             api_id: Self::api_id(),
@@ -361,7 +362,7 @@ impl Draft<'_> {
             tags: self.tags.clone(),
         };
         let name = self.scope.stage.clone();
-        self.builder.add_after("stage", &name, &stage, after);
+        self.builder.add_after(stage::KIND, &name, &stage, after);
     }
 
     /// The access log's group and format; both need the account's API Gateway logging role (aws-facts 1.9).
@@ -375,9 +376,10 @@ impl Draft<'_> {
             retention_days: self.manifest.logs.retention_days,
             tags: self.tags.clone(),
         };
-        self.builder.add("log-group", ACCESS, &group);
+        self.builder.add(log_group::KIND, ACCESS, &group);
         let role = AccountLogging::new(self.scope);
-        self.builder.add("account-logging", "api-gateway", &role);
+        self.builder
+            .add(account_logging::KIND, account_logging::NAME, &role);
         Some(AccessLog {
             destination_arn: self.scope.arn("logs", &format!("log-group:{name}")),
             format: access_log_format(),

@@ -7,13 +7,13 @@ use crate::{
     engine::{address::Address, properties::Text},
     manifest::{Handler, HandlerName, Order, Queue, Via},
     resource::{
-        alias::Alias,
-        event_source_mapping::EventSourceMapping,
-        function::Function,
-        log_group::{LogGroup, function_group},
+        alias::{self, Alias},
+        event_source_mapping::{self, EventSourceMapping},
+        function::{self, Function},
+        log_group::{self, LogGroup, function_group},
         queue::{self, DeadLetter},
-        role::{Role, Statement},
-        table::{CONNECTIONS, Index, Table},
+        role::{self, Role, Statement},
+        table::{self, CONNECTIONS, Index, Table},
     },
 };
 
@@ -60,7 +60,7 @@ impl Draft<'_> {
             ttl_attribute: "expires".to_owned(),
             tags: self.tags.clone(),
         };
-        self.builder.add("table", CONNECTIONS, &table);
+        self.builder.add(table::KIND, CONNECTIONS, &table);
     }
 
     /// The queue that replies go through, with its dead-letter queue.
@@ -192,7 +192,7 @@ impl Draft<'_> {
 
     /// What a handler needs to reply, and to know who is connected.
     fn reply_environment(&self) -> BTreeMap<String, Text> {
-        let url = Text::reference(&Address::new("queue", RESULTS), "url");
+        let url = Text::reference(&Address::new(queue::KIND, RESULTS), "url");
         let mut environment = self.registry_environment();
         environment.insert("WSLESS_RESULTS_QUEUE_URL".to_owned(), url);
         environment
@@ -232,13 +232,13 @@ impl Draft<'_> {
             policy: spec.policy,
             tags: self.role_tags(),
         };
-        let role = self.builder.add("role", thing, &role);
+        let role = self.builder.add(role::KIND, thing, &role);
         let log_group = LogGroup {
             name: function_group(self.scope, thing),
             retention_days: self.manifest.logs.retention_days,
             tags: self.tags.clone(),
         };
-        let log_group = self.builder.add("log-group", thing, &log_group);
+        let log_group = self.builder.add(log_group::KIND, thing, &log_group);
         let mut environment = spec.environment;
         environment.insert(
             "WSLESS_PROJECT".to_owned(),
@@ -261,7 +261,7 @@ impl Draft<'_> {
         };
         // The queue first: a function's timeout mustn't exceed its queue's visibility timeout, even for a moment.
         let function = self.builder.add_after(
-            "function",
+            function::KIND,
             thing,
             &function,
             std::iter::once(log_group).chain(queue),
@@ -271,7 +271,7 @@ impl Draft<'_> {
             version: Text::reference(&function, "version"),
             weights: BTreeMap::new(),
         };
-        self.builder.add("alias", thing, &alias);
+        self.builder.add(alias::KIND, thing, &alias);
         Ok(())
     }
 
@@ -287,7 +287,7 @@ impl Draft<'_> {
             fifo: fifo(),
             tags: self.tags.clone(),
         };
-        let dead_letters = self.builder.add("queue", &dead_letters, &properties);
+        let dead_letters = self.builder.add(queue::KIND, &dead_letters, &properties);
         let properties = queue::Queue {
             name: self.queue_name(thing, settings.order),
             visibility_timeout_s: seconds(settings.visibility_timeout),
@@ -299,12 +299,12 @@ impl Draft<'_> {
             fifo: fifo(),
             tags: self.tags.clone(),
         };
-        self.builder.add("queue", thing, &properties)
+        self.builder.add(queue::KIND, thing, &properties)
     }
 
     /// `source` is the queue's name among the things.
     fn event_source_mapping(&mut self, thing: &str, source: &str, settings: &Queue) {
-        let alias = Address::new("alias", thing);
+        let alias = Address::new(alias::KIND, thing);
         let mapping = EventSourceMapping {
             function_arn: Text::reference(&alias, "arn"),
             // By name, not by reference: a queue that was lost is made again under the same ARN, and the mapping stays.
@@ -316,9 +316,9 @@ impl Draft<'_> {
             report_failures: true,
             tags: self.tags.clone(),
         };
-        let queue = Address::new("queue", source);
+        let queue = Address::new(queue::KIND, source);
         self.builder
-            .add_after("event-source-mapping", thing, &mapping, [queue]);
+            .add_after(event_source_mapping::KIND, thing, &mapping, [queue]);
     }
 }
 

@@ -1,25 +1,26 @@
 //! The mapping template that turns a WebSocket message into SQS's `SendMessage`, without a Lambda between.
 //!
 //! One line of SQS's query protocol. Everything is URL-encoded: without that, `&` cuts the body and `+` becomes a space
-//! (aws-facts 2.2, 2.3; SLP and ASC samples). `$input.body` is the text as it was received; `$input.json('$')` would
+//! (aws-facts 2.2, 2.3; SLP and ASC samples). Only `connectedAt` is written bare: it's digits, and may be a number to the
+//! template language, while `urlEncode` takes a text. `$input.body` is the text as it was received; `$input.json('$')` would
 //! rewrite it and fail on what isn't JSON. Who sent it comes from `$context`, never from the body.
 
 use crate::manifest::Order;
 
-/// The attributes that every message carries: their names and the `$context` variables they come from.
+/// The attributes that every message carries: their names and the values they get.
 const ATTRIBUTES: [(&str, &str); 5] = [
-    ("connectionId", "connectionId"),
-    ("requestId", "requestId"),
-    ("routeKey", "routeKey"),
-    ("stage", "stage"),
-    ("connectedAt", "connectedAt"),
+    ("connectionId", "$util.urlEncode($context.connectionId)"),
+    ("requestId", "$util.urlEncode($context.requestId)"),
+    ("routeKey", "$util.urlEncode($context.routeKey)"),
+    ("stage", "$util.urlEncode($context.stage)"),
+    ("connectedAt", "$context.connectedAt"),
 ];
 
 /// The template for a queue of this order; with an authorizer, its principal goes along.
 pub fn sqs_template(order: Order, has_authorizer: bool) -> String {
     let mut template = String::from("Action=SendMessage&MessageBody=$util.urlEncode($input.body)");
-    for (index, (name, variable)) in ATTRIBUTES.iter().enumerate() {
-        template.push_str(&attribute(index + 1, name, variable));
+    for (index, (name, value)) in ATTRIBUTES.iter().enumerate() {
+        template.push_str(&attribute(index + 1, name, value));
     }
     if order == Order::Connection {
         template.push_str(
@@ -32,7 +33,7 @@ pub fn sqs_template(order: Order, has_authorizer: bool) -> String {
         let principal = attribute(
             ATTRIBUTES.len() + 1,
             "principalId",
-            "authorizer.principalId",
+            "$util.urlEncode($context.authorizer.principalId)",
         );
         template.push_str(
             "#if($context.authorizer.principalId && $context.authorizer.principalId != \"\")",
@@ -43,10 +44,10 @@ pub fn sqs_template(order: Order, has_authorizer: bool) -> String {
     template
 }
 
-fn attribute(number: usize, name: &str, variable: &str) -> String {
+fn attribute(number: usize, name: &str, value: &str) -> String {
     format!(
         "&MessageAttribute.{number}.Name={name}&MessageAttribute.{number}.Value.DataType=String\
-         &MessageAttribute.{number}.Value.StringValue=$util.urlEncode($context.{variable})"
+         &MessageAttribute.{number}.Value.StringValue={value}"
     )
 }
 
@@ -90,6 +91,7 @@ mod tests {
                             .expect("a context variable")];
                         utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()
                     }
+                    None if value == "$context.connectedAt" => context["connectedAt"].clone(),
                     None => {
                         assert!(!value.contains('$'), "an unencoded variable in {pair}");
                         value.to_owned()
@@ -123,6 +125,7 @@ mod tests {
                     let sent = send(&sqs_template(order, authorizer), &body, &context(&connection));
                     prop_assert_eq!(&sent["MessageBody"], &body);
                     prop_assert_eq!(&sent["MessageAttribute.1.Value.StringValue"], &connection);
+                    prop_assert_eq!(&sent["MessageAttribute.5.Value.StringValue"], "1652722217711");
                     prop_assert_eq!(sent.get("MessageGroupId"), (order == Order::Connection).then_some(&connection));
                     prop_assert_eq!(sent.contains_key("MessageAttribute.6.Value.StringValue"), authorizer);
                 }
@@ -142,6 +145,11 @@ mod tests {
             &context("gbgBnI-Y3QAYKEhwpA=="),
         );
         assert_eq!(sent["MessageBody"], body);
+    }
+
+    #[test]
+    fn what_may_be_a_number_is_not_encoded_as_a_text() {
+        assert!(!sqs_template(Order::None, true).contains("urlEncode($context.connectedAt)"));
     }
 
     #[test]

@@ -3,6 +3,6 @@
 mod golden;
 mod harness;
 mod harness_selftest;
-mod stories;
 mod moto;
 mod requests;
+mod stories;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Rules, routes::Uses};
+use super::{Rules, json_bytes, routes::Uses};
 use crate::{
     diagnostic::Diagnostic,
     manifest::{
@@ -92,11 +92,24 @@ impl<'a> Rules<'a> {
     }
 
     fn environment_size(&mut self, name: &str, entry: &Entry, table: &Table) {
-        let environment = table.text_map("environment");
-        let size = serde_json::to_string(&environment).map_or(0, |json| json.len());
+        let mut environment = table.text_map("environment");
+        let api = self.section("api");
+        let origins = api.has("allowed-origins") && self.answers_connect(name);
+        if origins {
+            // As the stack writes it.
+            let origins = serde_json::Value::from(api.texts("allowed-origins")).to_string();
+            environment.insert("WSLESS_ALLOWED_ORIGINS".to_owned(), origins);
+        }
+        let size = json_bytes(&environment);
         if size > MAX_ENVIRONMENT {
-            let message =
-                format!("`environment` in [handlers.{name}] is too large: {size} bytes as JSON");
+            let message = format!(
+                "`environment` in [handlers.{name}] is too large: {size} bytes as JSON{}",
+                if origins {
+                    ", with `allowed-origins`"
+                } else {
+                    ""
+                }
+            );
             let found = Diagnostic::error(code::OUT_OF_RANGE, message)
                 .note(format!("Lambda takes 4096 bytes of names and values, of which wsless needs 1024 for its own; {MAX_ENVIRONMENT} are yours"))
                 .help("keep large values in a file of the package, in S3 or in Parameter Store");
@@ -107,6 +120,13 @@ impl<'a> Rules<'a> {
                 format!("{} bytes too many", size - MAX_ENVIRONMENT),
             );
         }
+    }
+
+    /// Whether the handler replaces the built-in one of `$connect`, and so is told the allowed origins.
+    fn answers_connect(&self, name: &str) -> bool {
+        let routes = self.root.table("routes");
+        let route = routes.and_then(|routes| routes.table("$connect"));
+        route.and_then(|route| route.text("handler")) == Some(name)
     }
 
     fn direct_timeout(&mut self, name: &str, table: &Table, uses: &Uses<'a>) {

@@ -286,6 +286,49 @@ fn an_origin_is_as_browsers_send_it() {
     );
 }
 
+/// A list of 16 origins that takes this many bytes as JSON.
+fn origins(bytes: usize) -> String {
+    // Two brackets, 15 commas, and the quotes.
+    let letters = bytes - 2 - 15 - 2 * 16;
+    let origin = |length: usize| format!("\"https://{}\"", "a".repeat(length - "https://".len()));
+    let mut list = vec![origin(letters / 16); 15];
+    list.push(origin(letters - letters / 16 * 15));
+    format!("[{}]", list.join(","))
+}
+
+#[test]
+fn the_origins_fit_into_an_environment() {
+    let given = "[\"https://chat.example.com\"]";
+    accepted(given, &origins(2048));
+    let large = origins(2049);
+    let found = refused(given, &large, "out-of-range", &[&large]);
+    assert_eq!(found.spans[0].label, "1 byte too many");
+    assert!(found.notes[0].contains("4096"), "{found:?}");
+    assert!(found.help.is_some());
+}
+
+#[test]
+fn the_origins_count_in_the_environment_of_the_handler_that_gets_them() {
+    let environment = |length: usize| {
+        let value = "s".repeat(length);
+        format!("[handlers.pong]\nenvironment = {{ KEY = \"{value}\" }}")
+    };
+    let large = environment(3072 - 100);
+    accepted("[handlers.pong]", &large);
+    let connects = "[routes]\n\"$connect\" = { handler = \"pong\", via = \"direct\" }";
+    let text = spoilt("[handlers.pong]", &large).replacen("[routes]", connects, 1);
+    accepted("[routes]", connects);
+    // The list with its name is more than the hundred bytes that are left.
+    let text = text.replacen(
+        "[\"https://chat.example.com\"]",
+        "[\"https://chat.example.com\", \"https://www.chat.example.com\"]",
+        1,
+    );
+    let found = errors(&text);
+    assert_eq!(seen(&found), [("out-of-range", vec!["pong"])]);
+    assert!(found[0].message.contains("allowed-origins"), "{found:?}");
+}
+
 #[test]
 fn a_throttle_of_zero_is_explained() {
     let found = no(
