@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CONNECT_ROUTE, Draft, RESULTS, builtin};
+use super::{CONNECT_ROUTE, Draft, RESULTS, builtin, builtins};
 use crate::{
     engine::properties::Text,
     manifest::{AlarmName, AlarmTuning, HandlerName, Order},
@@ -51,6 +51,10 @@ impl Draft<'_> {
         for thing in functions {
             watches.extend(self.function_watches(thing));
         }
+        // Its failures have an alarm of their own; a throttled handshake isn't among Lambda's errors.
+        if builtins(self.manifest).contains(&builtin::CONNECT) {
+            watches.push(self.throttles_watch(builtin::CONNECT));
+        }
         watches.push(self.connect_watch());
         watches.extend(self.api_watches());
         for watch in watches {
@@ -98,36 +102,34 @@ impl Draft<'_> {
     }
 
     fn function_watches(&self, thing: &str) -> [Watch; 2] {
-        let watch = |name, metric, description, threshold, period_s, periods| Watch {
-            name,
+        let errors = Watch {
+            name: AlarmName::HandlerErrors,
             of: Some(thing.to_owned()),
-            description,
+            description: format!("The handler {thing} fails"),
             namespace: "AWS/Lambda",
-            metric,
+            metric: "Errors",
             dimensions: self.function_dimension(thing),
             statistic: "Sum",
-            threshold,
-            period_s,
-            periods,
+            threshold: 5.0,
+            period_s: 300,
+            periods: 1,
         };
-        [
-            watch(
-                AlarmName::HandlerErrors,
-                "Errors",
-                format!("The handler {thing} fails"),
-                5.0,
-                300,
-                1,
-            ),
-            watch(
-                AlarmName::HandlerThrottles,
-                "Throttles",
-                format!("The handler {thing} is throttled"),
-                1.0,
-                60,
-                3,
-            ),
-        ]
+        [errors, self.throttles_watch(thing)]
+    }
+
+    fn throttles_watch(&self, thing: &str) -> Watch {
+        Watch {
+            name: AlarmName::HandlerThrottles,
+            of: Some(thing.to_owned()),
+            description: format!("The handler {thing} is throttled"),
+            namespace: "AWS/Lambda",
+            metric: "Throttles",
+            dimensions: self.function_dimension(thing),
+            statistic: "Sum",
+            threshold: 1.0,
+            period_s: 60,
+            periods: 3,
+        }
     }
 
     /// Whatever answers `$connect`.

@@ -20,6 +20,9 @@ use crate::{
 /// The registry's index by room.
 pub(super) const ROOM_INDEX: &str = "by-room";
 
+/// The variable that names the registry's table to a function.
+const TABLE_VARIABLE: &str = "WSLESS_CONNECTIONS_TABLE";
+
 /// Dead letters are kept as long as SQS can: 14 days.
 const DEAD_LETTER_RETENTION_S: u32 = 1_209_600;
 
@@ -213,7 +216,7 @@ impl Draft<'_> {
 
     fn registry_environment(&self) -> BTreeMap<String, Text> {
         self.table_name()
-            .map(|table| ("WSLESS_CONNECTIONS_TABLE".to_owned(), table.into()))
+            .map(|table| (TABLE_VARIABLE.to_owned(), table.into()))
             .into_iter()
             .collect()
     }
@@ -245,6 +248,10 @@ impl Draft<'_> {
             self.scope.project.as_str().into(),
         );
         environment.insert("WSLESS_STAGE".to_owned(), self.scope.stage.as_str().into());
+        // By name, not by reference: nothing else makes the function wait until the table is there.
+        let table = environment
+            .contains_key(TABLE_VARIABLE)
+            .then(|| Address::new(table::KIND, CONNECTIONS));
         let function = Function {
             name: name.clone(),
             description: spec.description,
@@ -264,7 +271,7 @@ impl Draft<'_> {
             function::KIND,
             thing,
             &function,
-            std::iter::once(log_group).chain(queue),
+            std::iter::once(log_group).chain(queue).chain(table),
         );
         let alias = Alias {
             function_name: name,
@@ -329,4 +336,86 @@ fn push_timeout() -> Duration {
 
 fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        aws::Identity,
+        diagnostic::SourceFile,
+        engine::{scope::Scope, stack::Stack},
+        manifest::parse,
+        resource::alarm,
+        stack::{Code, stack},
+    };
+
+    fn stack_of(text: &str) -> Stack {
+        let file = std::sync::Arc::new(SourceFile {
+            path: "wsless.toml".into(),
+            text: text.into(),
+        });
+        let manifest = parse(&file, "dev").expect("a good manifest").manifest;
+        let code = Code {
+            sha256: "x".into(),
+            package: "x.zip".into(),
+        };
+        let codes = ["echo", "auth", "connect", "disconnect", "push"]
+            .map(|name| (name.to_owned(), code.clone()))
+            .into();
+        let scope = Scope {
+            project: "chat".into(),
+            stage: "dev".into(),
+            identity: Identity {
+                account: "123456789012".into(),
+                partition: "aws".into(),
+                region: "eu-west-1".into(),
+                arn: String::new(),
+            },
+        };
+        stack(&manifest, &codes, &scope).expect("a stack")
+    }
+
+    const CHAT: &str = r#"
+        [project]
+        name = "chat"
+        [api]
+        authorizer = "auth"
+        [handlers.auth]
+        [handlers.echo]
+        [routes]
+        "$default" = { handler = "echo" }
+    "#;
+
+    #[test]
+    fn a_function_that_knows_the_registry_comes_after_its_table() {
+        let table = Address::new(table::KIND, CONNECTIONS);
+        let stack = stack_of(&format!("{CHAT}[connections]\nregistry = true"));
+        let waits = |name: &str| {
+            let function = stack.get(&Address::new(function::KIND, name));
+            function.expect("a function").needs().contains(&table)
+        };
+        for name in ["echo", "connect", "disconnect", "push"] {
+            assert!(waits(name), "{name}");
+        }
+        assert!(!waits("auth"));
+        let without = stack_of(&format!("{CHAT}[connections]\nregistry = false"));
+        assert!(without.get(&table).is_none());
+    }
+
+    #[test]
+    fn throttled_handshakes_set_off_an_alarm_whoever_answers_them() {
+        let alarm = |stack: &Stack, of: &str| {
+            let name = format!("{of}-handler-throttles");
+            let alarm = stack.get(&Address::new(alarm::KIND, &name));
+            alarm.map(|alarm| alarm.properties["dimensions"]["FunctionName"].clone())
+        };
+        let built_in = stack_of(CHAT);
+        assert_eq!(alarm(&built_in, "connect"), Some("chat-dev-connect".into()));
+        let own = stack_of(&format!(
+            "{CHAT}\"$connect\" = {{ handler = \"echo\", via = \"direct\" }}"
+        ));
+        assert_eq!(alarm(&own, "connect"), None);
+        assert_eq!(alarm(&own, "echo"), Some("chat-dev-echo".into()));
+    }
 }
