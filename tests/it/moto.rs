@@ -237,12 +237,12 @@ impl Deployed {
             let statements = policy["Statement"].as_array().expect("statements");
             let group = format!("arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/lambda/{name}:*");
             assert_eq!(statements[0]["Resource"], json!([group]), "{thing}");
-            assert_eq!(self.callers(&lambda, &name), self.arns(keys), "{thing}");
+            assert_eq!(Self::callers(&lambda, &name), self.arns(keys), "{thing}");
         }
     }
 
     /// Whom the alias lets in.
-    fn callers(&self, lambda: &aws_sdk_lambda::Client, function: &str) -> BTreeSet<String> {
+    fn callers(lambda: &aws_sdk_lambda::Client, function: &str) -> BTreeSet<String> {
         let policy = lambda.get_policy().function_name(function);
         let Ok(found) = run(policy.qualifier("live").send()) else {
             return BTreeSet::new();
