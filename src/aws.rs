@@ -9,7 +9,11 @@ mod retry;
 
 use std::{fmt, time::Duration};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::{app_name::AppName, sdk_config::RequestChecksumCalculation};
@@ -163,6 +167,28 @@ pub enum ConnectError {
     /// No region is configured.
     #[error("no AWS region is set")]
     NoRegion,
+    /// What is configured can't be a region's name.
+    #[error("`{0}` isn't an AWS region")]
+    OddRegion(String),
+    /// What is configured can't be an endpoint.
+    #[error("`{0}` isn't an endpoint's address")]
+    OddEndpoint(String),
+    /// The configuration holds no credentials that can be used.
+    #[error("no AWS credentials are to be had{}", .profile.as_ref().map(|name| format!(" from the profile `{name}`")).unwrap_or_default())]
+    NoCredentials {
+        /// The profile that was asked for.
+        profile: Option<String>,
+        /// Where they were looked for, and why there are none.
+        cause: Error,
+    },
+    /// Nobody answers where AWS should be.
+    #[error("{place} doesn't answer")]
+    Unreachable {
+        /// The endpoint.
+        place: String,
+        /// What happened.
+        cause: Error,
+    },
     /// The identity couldn't be read.
     #[error(transparent)]
     Identity(#[from] Error),
@@ -178,6 +204,31 @@ impl ConnectError {
             Self::NoRegion => Diagnostic::error("aws::no-region", self.to_string()).help(
                 "set `region` in [project], pass --region, or set AWS_REGION or a region in the AWS profile",
             ),
+            Self::OddRegion(_) => Diagnostic::error("aws::region", self.to_string())
+                .note("it's from --region, `region` in [project], AWS_REGION or the AWS profile, the first that is set")
+                .help("write a region's name, such as `eu-west-1`"),
+            Self::OddEndpoint(_) => Diagnostic::error("aws::endpoint", self.to_string())
+                .note("it's from --endpoint-url, AWS_ENDPOINT_URL or the AWS profile, the first that is set")
+                .help("write it with its scheme, such as `http://127.0.0.1:4566`, or leave it out to reach AWS itself"),
+            Self::NoCredentials { profile, cause } => {
+                let help = if profile.is_some() {
+                    "run `aws configure list-profiles` for the profiles that are there, and `aws sso login` or \
+                     `aws configure` to give one its credentials"
+                } else {
+                    "sign in (`aws sso login`, `aws configure`), name a profile with --profile, or set \
+                     AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                };
+                Diagnostic::error("aws::no-credentials", self.to_string())
+                    .note(cause.message())
+                    .help(help)
+            }
+            Self::Unreachable { cause, .. } => {
+                Diagnostic::error("aws::unreachable", self.to_string())
+                    .note(cause.message())
+                    .help(
+                        "check the network, the region's name, and --endpoint-url or AWS_ENDPOINT_URL if one is set",
+                    )
+            }
             Self::Identity(error) => error.diagnostic(),
             Self::OddIdentity(_) => Diagnostic::error("aws::identity", self.to_string())
                 .help("check --endpoint-url and AWS_ENDPOINT_URL"),
@@ -188,12 +239,20 @@ impl ConnectError {
 impl Aws {
     /// Loads the configuration, makes the clients and asks who is calling.
     pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
-        let config = load(options).await;
+        let profile = profile(options);
+        let config = load(options, profile.as_deref()).await;
         let region = config
             .region()
             .map(ToString::to_string)
             .filter(|region| !region.is_empty())
             .ok_or(ConnectError::NoRegion)?;
+        if !is_label(&region) {
+            return Err(ConnectError::OddRegion(region));
+        }
+        let endpoint = config.endpoint_url().map(str::to_owned);
+        if let Some(endpoint) = endpoint.as_ref().filter(|url| !is_endpoint(url)) {
+            return Err(ConnectError::OddEndpoint(endpoint.clone()));
+        }
         let mut aws = Self::with(
             &config,
             Identity {
@@ -203,12 +262,32 @@ impl Aws {
                 arn: String::new(),
             },
         );
-        let sts = aws_sdk_sts::Client::new(&config);
+        // Nothing is uploaded in the first call: whoever is there answers at once.
+        let sts = aws_sdk_sts::Client::from_conf(
+            aws_sdk_sts::config::Builder::from(&config)
+                .timeout_config(timeouts(Duration::from_secs(10)))
+                .build(),
+        );
         let caller = aws
             .call(Operation::read(Service::Sts, "GetCallerIdentity"), || {
                 sts.get_caller_identity().send()
             })
-            .await?;
+            .await
+            .map_err(|cause| match cause.class() {
+                // With a code it's AWS that refuses them: then it's not that there are none.
+                Class::Credentials if cause.code().is_none() => {
+                    ConnectError::NoCredentials { profile, cause }
+                }
+                Class::Unreachable | Class::Ambiguous if cause.status().is_none() => {
+                    ConnectError::Unreachable {
+                        place: endpoint.unwrap_or_else(|| {
+                            format!("AWS in the region `{}`", aws.identity.region)
+                        }),
+                        cause,
+                    }
+                }
+                _ => cause.into(),
+            })?;
         caller
             .arn()
             .unwrap_or_default()
@@ -281,20 +360,47 @@ impl Aws {
     }
 }
 
+/// The profile that must give the credentials, if one must.
+///
+/// As with the AWS CLI, `--profile` goes before keys in the environment, and those before `AWS_PROFILE`.
+fn profile(options: &Options) -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    options
+        .profile
+        .clone()
+        .or_else(|| variable("AWS_PROFILE").filter(|_| variable("AWS_ACCESS_KEY_ID").is_none()))
+}
+
+/// Whether the text can be a part of a host's name, as regions are.
+fn is_label(text: &str) -> bool {
+    text.len() <= 63
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether the text is `http://host` or `https://host`, with or without more. The SDK takes minutes to refuse others.
+fn is_endpoint(text: &str) -> bool {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    rest.is_some_and(|rest| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        !host.is_empty() && !rest.contains(char::is_whitespace)
+    })
+}
+
 /// The SDK's own configuration with what the user asked for laid over it.
-async fn load(options: &Options) -> SdkConfig {
+async fn load(options: &Options, profile: Option<&str>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client())
         .retry_config(RetryConfig::disabled())
         // Only where S3 demands one: what we write is small, and older S3 endpoints don't know the trailers.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(5))
-                // An upload of 50 MB over a slow line must pass.
-                .read_timeout(Duration::from_mins(2))
-                .build(),
-        );
+        // An upload of 50 MB over a slow line must pass.
+        .timeout_config(timeouts(Duration::from_mins(2)));
     if let Ok(name) = AppName::new(concat!("wsless/", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);
     }
@@ -307,7 +413,31 @@ async fn load(options: &Options) -> SdkConfig {
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }
-    loader.load().await
+    let config = loader.load().await;
+    let Some(profile) = profile else {
+        return config;
+    };
+    // The default chain would pass over a profile that isn't there and take whatever credentials come next.
+    let provider = ProfileFileCredentialsProvider::builder()
+        .profile_name(profile)
+        .configure(
+            &ProviderConfig::without_region()
+                .with_region(config.region().cloned())
+                .with_http_client(http_client()),
+        )
+        .build();
+    config
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .build()
+}
+
+/// How long a connection and an answer may take.
+fn timeouts(answer: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(answer)
+        .build()
 }
 
 /// Without an HTTP client given to it the SDK compiles and panics at its first call: all clients get this one.

@@ -34,6 +34,9 @@ use tree::Table;
 /// The most bytes of a manifest; a few hundred routes take a tenth of it.
 const MAX_BYTES: usize = 1 << 20;
 
+/// The most errors that are told of; who has more has another kind of file.
+const MAX_ERRORS: usize = 100;
+
 /// A manifest that can be deployed, and what its author should know of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parsed {
@@ -57,7 +60,7 @@ pub fn parse(file: &Arc<SourceFile>, stage: &str) -> Result<Parsed, Vec<Diagnost
     let read = syntax::read(file);
     errors.extend(read.found);
     let Some(mut base) = read.whole else {
-        return Err(by_place(errors));
+        return Err(told(errors));
     };
 
     let stages = base.entries.remove("stages");
@@ -94,7 +97,7 @@ pub fn parse(file: &Arc<SourceFile>, stage: &str) -> Result<Parsed, Vec<Diagnost
             warnings: by_place(warnings),
         })
     } else {
-        Err(by_place(errors))
+        Err(told(errors))
     }
 }
 
@@ -187,6 +190,20 @@ fn too_large(file: &SourceFile) -> Diagnostic {
     )
     .note(format!("a manifest has at most {MAX_BYTES} bytes"))
     .help("check that it's the file you meant")
+}
+
+/// The errors by place, the first of them if there are very many.
+fn told(errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut told = by_place(errors);
+    let more = told.len().saturating_sub(MAX_ERRORS);
+    if more > 0 {
+        told.truncate(MAX_ERRORS);
+        told.push(
+            Diagnostic::error(code::TOO_MANY, format!("and {more} more errors like these"))
+                .help("check that it's the file you meant"),
+        );
+    }
+    told
 }
 
 fn by_place(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -23,6 +23,8 @@ use crate::{
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "wsless.toml";
+/// The bytes that are read of a manifest, however many it has; more than it may have.
+const MOST_READ: u64 = 8 << 20;
 /// Where wsless keeps what it makes in a project; ignored by git.
 const OWN_DIR: &str = ".wsless";
 
@@ -50,8 +52,7 @@ impl Project {
             Some(path) => path.to_owned(),
             None => find()?,
         };
-        let text =
-            std::fs::read_to_string(&path).map_err(|error| vec![unreadable(&path, &error)])?;
+        let text = read(&path).map_err(|error| vec![unreadable(&path, &error)])?;
         let file = Arc::new(SourceFile {
             path: shown(&path),
             text,
@@ -235,12 +236,35 @@ fn find() -> Result<PathBuf, Vec<Diagnostic>> {
     ])
 }
 
+/// The file's text, or as much of it as shows that it's too large to be a manifest.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?
+        .take(MOST_READ)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::error(
-        "project::unreadable-manifest",
-        format!("can't read {}: {error}", path.display()),
-    )
-    .help("check the path given to --manifest")
+    let shown = shown(path);
+    let error = match error.kind() {
+        io::ErrorKind::NotFound => Diagnostic::error(
+            "project::no-manifest",
+            format!("there is no manifest at {shown}"),
+        ),
+        io::ErrorKind::InvalidData => {
+            return Diagnostic::error(
+                "project::unreadable-manifest",
+                format!("{shown} isn't text in UTF-8"),
+            )
+            .help("save it as UTF-8, or check the path given to --manifest");
+        }
+        _ => Diagnostic::error(
+            "project::unreadable-manifest",
+            format!("can't read {shown}: {error}"),
+        ),
+    };
+    error.help("check the path given to --manifest, or run `wsless init DIR` to make a project")
 }
 
 fn shown(path: &Path) -> String {

@@ -40,11 +40,12 @@ impl Template {
 /// Writes a project called `name` into `dir`, which must be empty or not there, and returns the files' names.
 pub fn write(template: Template, name: &str, dir: &Path) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
     manifest::check_project_name(name).map_err(|error| {
-        vec![
-            error
-                .note(format!("the project would be called `{name}`"))
-                .help("pass `--name`, or pick another folder"),
-        ]
+        let mend = match &error.help {
+            // The form of the name that would do.
+            Some(better) => format!("{better}: pass it with `--name`, or pick another folder"),
+            None => "pass another with `--name`, or pick another folder".to_owned(),
+        };
+        vec![error.help(mend)]
     })?;
     let failed = |action: &str, path: &Path, error: &io::Error| {
         vec![Diagnostic::error(

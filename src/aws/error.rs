@@ -72,11 +72,15 @@ impl Error {
         let class = match error {
             SdkError::ServiceError(_) => classify(code.as_deref(), &message, status),
             SdkError::ConstructionFailure(_) => Class::Refused,
-            _ if message.contains("credentials") => Class::Credentials,
+            // The identity's provider may also have taken too long.
+            _ if message.contains("credential") || message.contains("identity resolver") => {
+                Class::Credentials
+            }
             // Nothing was sent yet; a connection that broke later is another matter.
             _ if never_connected(&message) => Class::Unreachable,
             _ => Class::Ambiguous,
         };
+        let message = plain(&message);
         Self(Arc::new(Inner {
             operation: Some(operation),
             class,
@@ -194,11 +198,7 @@ impl Error {
                     inner.operation?
                 ),
             }),
-            Class::Credentials => Some(
-                "sign in (`aws sso login`, `aws configure`), pick another `--profile`, or set AWS_ACCESS_KEY_ID and \
-                 AWS_SECRET_ACCESS_KEY; expired credentials must be renewed"
-                    .into(),
-            ),
+            Class::Credentials => Some(credentials_mend(inner.code.as_deref()).into()),
             Class::Clock => Some(
                 "set the machine's clock: AWS takes signatures that are at most some minutes old".into(),
             ),
@@ -365,6 +365,36 @@ fn classify(code: Option<&str>, message: &str, status: Option<u16>) -> Class {
     }
 }
 
+/// The mends of credentials that are refused.
+fn credentials_mend(code: Option<&str>) -> &'static str {
+    match code {
+        Some("ExpiredToken" | "ExpiredTokenException") => {
+            "the credentials have expired: renew them (`aws sso login`, or whatever gave you AWS_SESSION_TOKEN), then run \
+             the command again"
+        }
+        Some("SignatureDoesNotMatch" | "InvalidSignatureException") => {
+            "the secret access key isn't that of the access key: check AWS_SECRET_ACCESS_KEY or the profile, and this \
+             machine's clock"
+        }
+        Some("OptInRequired") => {
+            "enable the region, or the service, for the account in the AWS console"
+        }
+        Some(
+            "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "InvalidAccessKeyId"
+            | "InvalidToken",
+        ) => {
+            "AWS doesn't know this access key: check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN or the profile, and that the \
+             region is enabled for the account"
+        }
+        _ => {
+            "sign in (`aws sso login`, `aws configure`), pick another `--profile`, or set AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY; expired credentials must be renewed"
+        }
+    }
+}
+
 /// The mends of refusals that have a known cause.
 fn refused_mend(code: Option<&str>, message: &str) -> Option<&'static str> {
     let says = |fragment: &str| message.contains(fragment);
@@ -430,6 +460,26 @@ fn redact(message: String) -> String {
         ),
         _ => message,
     }
+}
+
+/// A chain of causes without the links that only say which part of the SDK passed it on.
+fn plain(message: &str) -> String {
+    const PASSED_ON: &[&str] = &[
+        "dispatch failure: ",
+        "other: ",
+        "io error: ",
+        "timeout: ",
+        "client error (Connect): ",
+        "client error (SendRequest): ",
+        "an error occurred while loading credentials: ",
+        "the credential provider was not enabled: no credentials found in chain. ",
+    ];
+    let mut rest = message;
+    while let Some(shorter) = PASSED_ON.iter().find_map(|link| rest.strip_prefix(link)) {
+        rest = shorter;
+    }
+    rest.replace("the credential provider was not enabled: ", "")
+        .replace("the credential provider was not enabled", "nothing is set")
 }
 
 fn causes(error: &dyn StdError) -> String {

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// How long failing or silent services are borne.
 const OUTAGE: Duration = Duration::from_mins(1);
 
+/// How long the first call, which asks who is calling, waits for anybody to answer at all.
+const FIRST: Duration = Duration::from_secs(4);
+
 /// An error that passes by itself: eventual consistency that a call has to sit out.
 #[derive(Clone, Copy, Debug)]
 pub struct Settle {
@@ -74,10 +77,14 @@ impl Aws {
             let (waits_for, budget) = match error.class() {
                 Class::Throttled => ("AWS's request rate", PATIENCE),
                 Class::Busy => ("another change to the same resource", PATIENCE),
+                // At first it's a mistake in the configuration; later, an outage that may end.
+                Class::Ambiguous | Class::Unreachable if self.identity.account.is_empty() => {
+                    ("an answer", FIRST)
+                }
                 Class::Ambiguous if operation.effect != Effect::Create => {
                     ("the service to answer", OUTAGE)
                 }
-                Class::Unreachable => ("the endpoint to be reachable", Duration::from_secs(5)),
+                Class::Unreachable => ("the endpoint to be reachable", OUTAGE),
                 _ => match settles.iter().find(|settle| settle.applies(&error)) {
                     Some(settle) => (settle.waits_for, settle.budget),
                     None => return Err(error),

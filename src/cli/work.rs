@@ -171,12 +171,24 @@ pub async fn carry_out(
     global: &Global,
     report: &Report,
 ) -> Result<u8, Failure> {
+    let approved =
+        |look: &Look| approve(&look.plan, engine.allow_data_loss, &task, global, report);
+    if !approved(&look)? {
+        report.note("Nothing was changed.");
+        return Ok(exit::FAILED);
+    }
+    // From here on a signal must not leave the stage locked.
+    let mut signals = Signals::listen()?;
     let lock = loop {
-        if !approve(&look.plan, engine.allow_data_loss, &task, global, report)? {
+        let (lock, again) = {
+            let locking = std::pin::pin!(engine.lock(&look, &task.about));
+            signals.heed(locking, engine.stop, report).await?
+        };
+        if engine.stop.is_requested() {
+            lock.release().await?;
             report.note("Nothing was changed.");
             return Ok(exit::FAILED);
         }
-        let (lock, again) = engine.lock(&look, &task.about).await?;
         let Some(again) = again else { break lock };
         let same = again.plan == look.plan;
         look = again;
@@ -187,6 +199,10 @@ pub async fn carry_out(
         lock.release().await?;
         report.note("Somebody else deployed meanwhile. What is to be done now:");
         show(&look.plan, report);
+        if !approved(&look)? {
+            report.note("Nothing was changed.");
+            return Ok(exit::FAILED);
+        }
     };
     let began = Instant::now();
     let progress = report.progress(&look.plan);
@@ -197,7 +213,7 @@ pub async fn carry_out(
             ..*engine
         };
         let run = std::pin::pin!(engine.run(lock, &look, &task.about));
-        interruptible(run, engine.stop, report).await
+        signals.heed(run, engine.stop, report).await
     };
     progress.finish();
     task.timings.push(("apply".to_owned(), began.elapsed()));
@@ -222,21 +238,58 @@ pub async fn carry_out(
     Ok(if complete { exit::DONE } else { exit::FAILED })
 }
 
-/// Lets the first Ctrl-C stop new steps and the second one end the process.
-async fn interruptible<T>(
-    mut run: std::pin::Pin<&mut impl Future<Output = T>>,
-    stop: &Stop,
-    report: &Report,
-) -> T {
-    loop {
-        tokio::select! {
-            ended = &mut run => return ended,
-            Ok(()) = tokio::signal::ctrl_c() => {
-                if stop.is_requested() {
-                    std::process::exit(130);
-                }
+/// Ctrl-C, and the request to end that CI services send when a job is cancelled.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    terminate: tokio::signal::windows::CtrlClose,
+}
+
+impl Signals {
+    /// From now on they don't end the process by themselves.
+    fn listen() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+            })
+        }
+        #[cfg(windows)]
+        {
+            Ok(Self {
+                interrupt: tokio::signal::windows::ctrl_c()?,
+                terminate: tokio::signal::windows::ctrl_close()?,
+            })
+        }
+    }
+
+    /// Lets the first one stop new steps, and a second Ctrl-C end the process.
+    async fn heed<T>(
+        &mut self,
+        mut work: std::pin::Pin<&mut impl Future<Output = T>>,
+        stop: &Stop,
+        report: &Report,
+    ) -> T {
+        loop {
+            let at_once = tokio::select! {
+                ended = &mut work => return ended,
+                Some(()) = self.interrupt.recv() => true,
+                Some(()) = self.terminate.recv() => false,
+            };
+            if !stop.is_requested() {
                 stop.request();
-                report.note("Stopping: what is under way is finished first. Ctrl-C again ends at once.");
+                report.note(
+                    "Stopping: what is under way is finished first. Ctrl-C again ends at once.",
+                );
+            } else if at_once {
+                std::process::exit(130);
             }
         }
     }

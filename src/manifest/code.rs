@@ -4,6 +4,8 @@
 pub const SYNTAX: &str = "manifest::syntax";
 /// The file is larger than any manifest should be.
 pub const TOO_LARGE: &str = "manifest::too-large";
+/// There are more errors than are told of.
+pub const TOO_MANY: &str = "manifest::too-many";
 /// A key that nothing reads.
 pub const UNKNOWN_KEY: &str = "manifest::unknown-key";
 /// A value of another type than its key takes.

@@ -45,6 +45,7 @@ pub(super) fn read(file: &Arc<SourceFile>) -> Read {
 
 fn document(file: &Arc<SourceFile>) -> Read {
     let (document, errors) = DeTable::parse_recoverable(&file.text);
+    let places = Lines::new(&file.text);
     let mut reader = Reader::new(file);
     let tree = reader.table(keys::MANIFEST, document.get_ref());
     let values = reader.found;
@@ -53,12 +54,12 @@ fn document(file: &Arc<SourceFile>) -> Read {
         hides,
         lines,
         from,
-    } = broken(file, errors);
+    } = broken(file, &places, errors);
     // What stands in a broken line, or after what runs on into the next ones, may have been read amiss.
     found.extend(values.into_iter().filter(|value| {
         value.spans.first().is_some_and(|span| {
             let (at, end) = (span.range.start, span.range.end);
-            end <= from && !lines.contains(&line(&file.text, at))
+            end <= from && !lines.contains(&places.of(at))
         })
     }));
     Read {
@@ -78,7 +79,7 @@ struct Broken {
     from: usize,
 }
 
-fn broken(file: &Arc<SourceFile>, mut errors: Vec<Error>) -> Broken {
+fn broken(file: &Arc<SourceFile>, places: &Lines, mut errors: Vec<Error>) -> Broken {
     let text = file.text.as_str();
     let start = |error: &Error| floor(text, error.span().map_or(0, |span| span.start));
     errors.sort_by_key(start);
@@ -99,7 +100,7 @@ fn broken(file: &Arc<SourceFile>, mut errors: Vec<Error>) -> Broken {
         let duplicate = message.starts_with("duplicate key");
         broken.hides |= !duplicate;
         // One error a line, and one for all that an unclosed bracket swallows.
-        let fresh = broken.lines.insert(line(text, at));
+        let fresh = broken.lines.insert(places.of(at));
         if !fresh || at >= broken.from {
             continue;
         }
@@ -129,8 +130,18 @@ fn broken(file: &Arc<SourceFile>, mut errors: Vec<Error>) -> Broken {
     broken
 }
 
-fn line(text: &str, at: usize) -> usize {
-    text.get(..at).unwrap_or_default().matches('\n').count()
+/// Where a text's lines end: a file may have an error in each of a hundred thousand lines.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The number of the line, from 0, that the byte `at` is in.
+    fn of(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at)
+    }
 }
 
 /// The nearest character's boundary at or before `at`.

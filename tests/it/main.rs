@@ -1,5 +1,6 @@
 //! The tests that run the real binary against clouds that this project didn't write.
 
+mod bad_input;
 mod golden;
 mod harness;
 mod harness_selftest;

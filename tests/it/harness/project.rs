@@ -314,11 +314,20 @@ impl Running {
 
     /// Ctrl-C.
     pub fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    /// What a CI service sends when a job is cancelled.
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
         let child = self.child.as_ref().expect("a running child");
         let status = Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
+            .args([signal, &child.id().to_string()])
             .status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -INT");
+        assert!(status.is_ok_and(|status| status.success()), "kill {signal}");
     }
 
     fn end(&mut self) {
