@@ -171,8 +171,7 @@ pub async fn carry_out(
     global: &Global,
     report: &Report,
 ) -> Result<u8, Failure> {
-    let approved =
-        |look: &Look| approve(&look.plan, engine.allow_data_loss, &task, global, report);
+    let approved = |look: &Look| approve(&look.plan, engine.allow_data_loss, &task, global, report);
     if !approved(&look)? {
         report.note("Nothing was changed.");
         return Ok(exit::FAILED);
