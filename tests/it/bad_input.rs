@@ -98,10 +98,10 @@ fn a_manifest_that_cant_be_read_is_named_with_the_reason() {
     project.write("broken.toml", "[project\nname = \"chat\"\n");
     project.write("empty.toml", "");
     project.write("large.toml", &"# nothing\n".repeat(1_200_000));
-    let many: String = (0..20_000)
+    let many: Vec<String> = (0..20_000)
         .map(|number| format!("[handlers.h{number}]\nmemory = 1\nmemroy = 2\n"))
         .collect();
-    project.write("many.toml", &many);
+    project.write("many.toml", &many.concat());
     project.write("deep.toml", &format!("a = {}\n", "[".repeat(200_000)));
 
     for (file, told) in [
