@@ -92,11 +92,7 @@ impl Summary<'_> {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-        if parts.is_empty() {
-            "nothing changed".to_owned()
-        } else {
-            parts.join(", ")
-        }
+        parts.join(", ")
     }
 }
 
@@ -105,7 +101,12 @@ pub fn success(summary: &Summary<'_>) -> String {
     let mut shown = String::new();
     let head = paint(ADDED.bold(), inline(summary.done));
     let took = text::elapsed(summary.elapsed);
-    line(&mut shown, &format!("{head} in {took}: {}", summary.work()));
+    let work = summary.work();
+    if work.is_empty() {
+        line(&mut shown, &format!("{head} ({took})"));
+    } else {
+        line(&mut shown, &format!("{head} in {took}: {work}"));
+    }
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(endpoint) = &summary.endpoint {
         rows.push(("address", paint(LINK, inline(endpoint))));

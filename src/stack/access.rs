@@ -9,6 +9,9 @@ use crate::{
     resource::{role::Statement, table::CONNECTIONS},
 };
 
+/// Inline policies of a role hold 10,240 characters in all [IAM model]; this leaves room for what's around the ARNs.
+const QUEUE_ARNS_BYTES: usize = 9_500;
+
 impl Draft<'_> {
     /// Write the function's own log; the group is made beforehand, so that it isn't made again after a destroy.
     pub(super) fn may_log(&self, thing: &str) -> Statement {
@@ -78,12 +81,16 @@ impl Draft<'_> {
             .map(|statement| allow(&statement.actions, statement.resources.clone()))
     }
 
-    /// Send to each queue that a route leads to.
+    /// Send to each queue that a route leads to; to the stage's queues as a whole if their names don't fit in a policy.
     pub(super) fn may_enqueue(&self) -> Statement {
-        let queues = self
+        let mut queues: Vec<String> = self
             .queued_handlers()
             .into_iter()
-            .map(|name| self.queue_arn(name.as_str(), self.manifest.handlers[name].queue.order));
+            .map(|name| self.queue_arn(name.as_str(), self.manifest.handlers[name].queue.order))
+            .collect();
+        if queues.iter().map(|arn| arn.len() + 3).sum::<usize>() > QUEUE_ARNS_BYTES {
+            queues = vec![self.scope.arn("sqs", &format!("{}*", self.scope.prefix()))];
+        }
         allow(&["sqs:SendMessage"], queues)
     }
 

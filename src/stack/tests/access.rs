@@ -258,3 +258,30 @@ fn a_function_behind_more_routes_than_its_policy_holds_is_open_to_the_stage_and_
         }
     }
 }
+
+#[test]
+fn the_gateways_policy_fits_however_many_queues_it_leads_to() {
+    let enqueue = |handlers: usize| {
+        let manifest: Vec<String> = (0..handlers)
+            .map(|number| {
+                let handler = format!("{:n>40}", number);
+                format!("[handlers.h{handler}]\n[routes.r{number}]\nhandler = \"h{handler}\"\n")
+            })
+            .collect();
+        let stack = stack_of(&format!(
+            "[project]\nname = \"many\"\n{}",
+            manifest.concat()
+        ));
+        let properties = at(&stack, "role/gateway").clone();
+        let role: crate::resource::role::Role =
+            serde_json::from_value(properties).expect("a role without references");
+        let policy = crate::resource::role::permission_policy(&role.policy);
+        assert!(policy.to_string().len() <= 10_240);
+        texts(&at(&stack, "role/gateway")["policy"][0]["resources"])
+    };
+    assert_eq!(enqueue(50).len(), 50);
+    assert_eq!(
+        enqueue(250),
+        ["arn:aws:sqs:eu-west-1:123456789012:many-dev-*"]
+    );
+}
