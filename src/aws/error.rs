@@ -41,7 +41,7 @@ pub enum Class {
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     /// Nothing if the mistake is ours.
     operation: Option<Operation>,
@@ -51,6 +51,7 @@ struct Inner {
     request_id: Option<String>,
     status: Option<u16>,
     waited: Option<String>,
+    about: Option<String>,
 }
 
 impl Error {
@@ -89,6 +90,7 @@ impl Error {
             request_id: error.request_id().map(str::to_owned),
             status,
             waited: None,
+            about: None,
         }))
     }
 
@@ -123,21 +125,25 @@ impl Error {
             request_id: None,
             status: None,
             waited: None,
+            about: None,
         }))
     }
 
     /// The same error, with what was waited for in vain before giving up.
     #[must_use]
     pub fn after_waiting(self, what: impl Into<String>) -> Self {
-        let inner = &self.0;
         Self(Arc::new(Inner {
-            operation: inner.operation,
-            class: inner.class,
-            code: inner.code.clone(),
-            message: inner.message.clone(),
-            request_id: inner.request_id.clone(),
-            status: inner.status,
             waited: Some(what.into()),
+            ..(*self.0).clone()
+        }))
+    }
+
+    /// The same error, with what the call was about, for services whose messages don't say.
+    #[must_use]
+    pub fn about(self, what: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            about: Some(what.into()),
+            ..(*self.0).clone()
         }))
     }
 
@@ -190,7 +196,8 @@ impl Error {
         match inner.class {
             Class::AccessDenied => Some(match denied_action(&inner.message) {
                 Some((action, resource)) => format!(
-                    "allow `{action}` on `{resource}` for the identity that deploys, or deploy as one that may"
+                    "allow `{action}`{} for the identity that deploys, or deploy as one that may",
+                    resource.map(|arn| format!(" on `{arn}`")).unwrap_or_default()
                 ),
                 None => format!(
                     "the identity that deploys needs permission for {}; a service control policy or a permissions \
@@ -244,6 +251,9 @@ impl Error {
         let mut diagnostic = Diagnostic::error(code, self.to_string());
         if inner.operation.is_none() {
             diagnostic = diagnostic.note("this is a mistake in wsless, not in your project");
+        }
+        if let Some(about) = &inner.about {
+            diagnostic = diagnostic.note(format!("it's about {about}"));
         }
         if let Some(waited) = &inner.waited {
             diagnostic = diagnostic.note(format!("waited for {waited}"));
@@ -432,17 +442,17 @@ fn refused_mend(code: Option<&str>, message: &str) -> Option<&'static str> {
 /// The action and the resource that an access-denied message names.
 ///
 /// `User: A is not authorized to perform: B on resource: C because …` [STK].
-fn denied_action(message: &str) -> Option<(&str, &str)> {
+fn denied_action(message: &str) -> Option<(&str, Option<&str>)> {
+    // S3 puts the ARN in quotes; some services name none.
+    fn word(text: &str) -> Option<&str> {
+        let word = text.split_whitespace().next()?;
+        Some(word.trim_matches(['"', ',', '.']))
+    }
     let (_, rest) = message.split_once("not authorized to perform: ")?;
-    let action = rest.split_whitespace().next()?;
     let resource = rest
         .split_once("on resource: ")
-        .and_then(|(_, rest)| rest.split_whitespace().next())
-        .unwrap_or("*");
-    Some((
-        action.trim_end_matches([',', '.']),
-        resource.trim_end_matches([',', '.']),
-    ))
+        .and_then(|(_, rest)| word(rest));
+    Some((word(rest)?, resource))
 }
 
 /// Lambda's messages about an environment echo its values: `… String measured: {…}` [LS], `Value '{…}' at
@@ -567,6 +577,7 @@ mod tests {
             request_id: None,
             status: Some(404),
             waited: None,
+            about: None,
         }));
         assert!(answered.likely_mend().unwrap().contains("`--endpoint-url`"));
     }
@@ -596,8 +607,15 @@ mod tests {
                        arn:aws:iam::1:role/r because no identity-based policy allows it";
         assert_eq!(
             denied_action(message),
-            Some(("iam:PassRole", "arn:aws:iam::1:role/r"))
+            Some(("iam:PassRole", Some("arn:aws:iam::1:role/r")))
         );
+        let message = "User: x is not authorized to perform: s3:PutObject on resource: \"arn:aws:s3:::b/k\" because";
+        assert_eq!(
+            denied_action(message),
+            Some(("s3:PutObject", Some("arn:aws:s3:::b/k")))
+        );
+        let message = "User: x is not authorized to perform: sqs:CreateQueue with an explicit deny";
+        assert_eq!(denied_action(message), Some(("sqs:CreateQueue", None)));
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Deploy {
             ("build".to_owned(), prepared.build),
             ("look".to_owned(), looked),
         ];
-        if look.plan.is_empty() {
+        if look.plan.is_empty() && engine.is_recorded(&look) {
             // Nothing is written, not even a lock: the cloud is as the manifest says.
             let applied = Applied::before(&look.plan);
             report.summary(&Summary {
@@ -56,13 +56,20 @@ impl Deploy {
             });
             return Ok(exit::DONE);
         }
-        work::show(&look.plan, report);
+        // With nothing to change, what is left to do is the record that a run which was cut off didn't write.
+        if !look.plan.is_empty() {
+            work::show(&look.plan, report);
+        }
         let task = work::Task {
             about: About {
                 command: "deploy".to_owned(),
                 commit: project.commit().await,
             },
-            done: "Deployed",
+            done: if look.plan.is_empty() {
+                "Nothing to change, and recorded now"
+            } else {
+                "Deployed"
+            },
             always_ask: false,
             question: format!(
                 "Deploy this to {} of {} in {}?",

@@ -84,7 +84,7 @@ impl From<LookError> for Failure {
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
         Self {
-            code: if matches!(error, LockError::Held(_)) {
+            code: if matches!(error, LockError::Held { .. } | LockError::AnotherId { .. }) {
                 exit::LOCKED
             } else {
                 exit::FAILED

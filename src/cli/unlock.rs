@@ -30,8 +30,15 @@ impl Unlock {
         let holder = lock::read(bucket).await?.map(|(holder, _)| holder);
         match (&holder, freed) {
             (Some(holder), _) => report.say(&format!(
-                "Locked by {} on {}, for `{}`, since {}.\nFree it with `wsless unlock {}`.",
-                holder.identity, holder.host, holder.command, holder.acquired_at, holder.id
+                "Locked by {} on {}, for `{}`, since {}.\n\
+                 It expires at {} unless it's renewed. If it's dead for sure, free it:\n  wsless unlock {} --stage {}",
+                holder.identity,
+                holder.host,
+                holder.command,
+                holder.acquired_at,
+                holder.expires_at,
+                holder.id,
+                project.stage
             )),
             (None, true) => report.say("Freed."),
             (None, false) => report.say("The stage isn't locked."),

@@ -26,6 +26,8 @@ const DELETE_MANY: Operation = Operation::put(Service::S3, "DeleteObjects");
 const LIST: Operation = Operation::read(Service::S3, "ListObjectsV2");
 const DELETE_BUCKET: Operation = Operation::put(Service::S3, "DeleteBucket");
 
+/// Times that a conditional write is tried whose answer is lost each time.
+const ATTEMPTS: usize = 3;
 /// Objects that one DeleteObjects takes [S3 model].
 const DELETE_AT_ONCE: usize = 1000;
 
@@ -79,6 +81,28 @@ impl<'a> Bucket<'a> {
         )
     }
 
+    /// The stage whose objects are written and read.
+    pub fn stage(&self) -> &str {
+        &self.scope.stage
+    }
+
+    /// Where an object of the stage is, for people.
+    pub fn place(&self, name: &str) -> String {
+        format!("s3://{}/{}", self.name(), self.key(name))
+    }
+
+    /// S3's messages don't say what was denied.
+    fn told(&self, error: Error, name: &str) -> Error {
+        if error.class() == Class::AccessDenied {
+            error.about(format!(
+                "{}, in a bucket that must be this account's own",
+                self.place(name)
+            ))
+        } else {
+            error.about(self.place(name))
+        }
+    }
+
     /// Makes the bucket if it isn't there, closed to the public.
     pub async fn ensure(&self) -> Result<(), Error> {
         let region = &self.scope.identity.region;
@@ -102,7 +126,7 @@ impl<'a> Bucket<'a> {
         match created {
             Ok(_) => {}
             Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.about(format!("the bucket {}", self.name()))),
         }
         self.aws
             .call(BLOCK_PUBLIC, || {
@@ -151,23 +175,65 @@ impl<'a> Bucket<'a> {
                 }))
             }
             Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(self.told(error, name)),
         }
     }
 
     /// Writes an object of the stage, on a condition.
+    ///
+    /// A conditional write whose answer was lost is looked at, and repeated while its condition still holds.
     pub async fn put(
         &self,
         name: &str,
         body: Vec<u8>,
         condition: Condition<'_>,
     ) -> Result<Written, Error> {
+        let mut is_unsure = false;
+        let mut attempt = 1;
+        loop {
+            let error = match self.put_once(name, &body, condition).await {
+                Ok(etag) => return Ok(Written::Yes(etag)),
+                Err(error) => error,
+            };
+            // If-Match on an object that's gone is a 404 [S3 model].
+            let is_outrun = error.status() == Some(412) || gone(&error, condition);
+            let is_lost =
+                error.class() == Class::Ambiguous && !matches!(condition, Condition::None);
+            if is_outrun && !is_unsure {
+                return Ok(Written::Outrun);
+            }
+            let may_repeat = is_lost && attempt < ATTEMPTS;
+            if !(is_outrun || may_repeat) {
+                return Err(self.told(error, name));
+            }
+            // What stands there now tells who wrote last.
+            let holds = match (self.get(name).await?, condition) {
+                (Some(found), _) if found.body == body => return Ok(Written::Yes(found.etag)),
+                (Some(found), Condition::Unchanged(etag)) => found.etag == etag,
+                (found, Condition::Absent) => found.is_none(),
+                _ => false,
+            };
+            if !holds || is_outrun {
+                return Ok(Written::Outrun);
+            }
+            is_unsure = true;
+            attempt += 1;
+        }
+    }
+
+    /// Writes once, and returns the ETag.
+    async fn put_once(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+    ) -> Result<String, Error> {
         let operation = if matches!(condition, Condition::None) {
             PUT
         } else {
             PUT_IF
         };
-        let answer = self
+        let written = self
             .aws
             .call(operation, || {
                 let request = self
@@ -178,7 +244,7 @@ impl<'a> Bucket<'a> {
                     .key(self.key(name))
                     .content_type("application/json")
                     .expected_bucket_owner(&self.scope.identity.account)
-                    .body(ByteStream::from(body.clone()));
+                    .body(ByteStream::from(body.to_vec()));
                 match condition {
                     Condition::None => request,
                     Condition::Absent => request.if_none_match("*"),
@@ -186,22 +252,8 @@ impl<'a> Bucket<'a> {
                 }
                 .send()
             })
-            .await;
-        match answer {
-            Ok(written) => Ok(Written::Yes(written.e_tag.unwrap_or_default())),
-            // If-Match on an object that's gone is a 404 [S3 model].
-            Err(error) if error.status() == Some(412) || gone(&error, condition) => {
-                Ok(Written::Outrun)
-            }
-            // The answer was lost: what stands there now tells who wrote last.
-            Err(error) if error.class() == Class::Ambiguous && operation == PUT_IF => {
-                match self.get(name).await? {
-                    Some(object) if object.body == body => Ok(Written::Yes(object.etag)),
-                    _ => Err(error),
-                }
-            }
-            Err(error) => Err(error),
-        }
+            .await?;
+        Ok(written.e_tag.unwrap_or_default())
     }
 
     /// Deletes an object of the stage if it's still the one with this ETag. Says whether it was.
@@ -222,7 +274,7 @@ impl<'a> Bucket<'a> {
         match answer {
             Ok(_) => Ok(true),
             Err(error) if error.status() == Some(412) || error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(self.told(error, name)),
         }
     }
 

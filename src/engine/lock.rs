@@ -70,10 +70,26 @@ impl Holder {
 #[non_exhaustive]
 pub enum LockError {
     /// Somebody else holds it.
-    #[error("the stage is locked by {} on {}, for `{}`, since {}", .0.identity, .0.host, .0.command, .0.acquired_at)]
-    Held(Box<Holder>),
+    #[error("the stage is locked by {} on {}, for `{}`, since {}", .holder.identity, .holder.host, .holder.command, .holder.acquired_at)]
+    Held {
+        /// Who.
+        holder: Box<Holder>,
+        /// Of which stage.
+        stage: String,
+    },
+    /// Somebody else's is to be freed than the one that's held.
+    #[error("the stage isn't locked by `{asked}`, but by `{}`", .holder.id)]
+    AnotherId {
+        /// The id that was asked for.
+        asked: String,
+        /// Who holds the lock.
+        holder: Box<Holder>,
+    },
+    /// Others come and go too quickly to tell who holds it, or it was freed while it was held.
+    #[error("the lock at {0} was freed or changed meanwhile")]
+    Changed(String),
     /// What stands there isn't a lock.
-    #[error("the lock in {0} can't be read")]
+    #[error("what is at {0} isn't a lock")]
     Odd(String),
     /// The bucket ignores conditions, so it can't hold a lock.
     #[error("the bucket {0} doesn't honour conditional writes")]
@@ -87,17 +103,29 @@ impl LockError {
     /// The error as a diagnostic.
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
-            Self::Held(holder) => {
+            Self::Held { holder, stage } => {
                 let mut diagnostic = Diagnostic::error("lock::held", self.to_string());
                 if let Some(run) = &holder.run {
                     diagnostic = diagnostic.note(format!("its CI run is {run}"));
                 }
                 diagnostic
                     .note(format!("it expires at {} unless it's renewed", holder.expires_at))
-                    .help(format!("wait for it; if it's dead for sure, run `wsless unlock {}`", holder.id))
+                    .help(format!(
+                        "wait for it; if it's dead for sure, run `wsless unlock {} --stage {stage}`",
+                        holder.id
+                    ))
             }
+            Self::AnotherId { holder, .. } => Diagnostic::error("lock::another-id", self.to_string())
+                .note(format!(
+                    "it's held by {} on {}, for `{}`, since {}",
+                    holder.identity, holder.host, holder.command, holder.acquired_at
+                ))
+                .help("somebody else may have begun meanwhile: free it only if that run is dead too"),
+            Self::Changed(_) => Diagnostic::error("lock::changed", self.to_string())
+                .note("somebody ran `wsless unlock`, or several runs want the stage at once")
+                .help("run the command again: it goes on from what is there"),
             Self::Odd(_) => Diagnostic::error("lock::odd", self.to_string())
-                .help("look at the object `lock.json` of this stage and delete it if nothing is being deployed"),
+                .help("see whose it is; if nobody is deploying, delete the object and run the command again"),
             Self::Unconditional(_) => Diagnostic::error("lock::unconditional", self.to_string())
                 .help("use an endpoint whose S3 supports If-None-Match: without it two deployments can't be kept apart"),
             Self::Aws(error) => {
@@ -139,8 +167,10 @@ impl<'a> Lock<'a> {
                 other => other?,
             };
             if let Written::Yes(etag) = written {
-                // An endpoint that ignores the condition would give everybody the lock.
-                if bucket.put(NAME, body.clone(), Condition::Absent).await? != Written::Outrun {
+                // An endpoint that ignores the condition would give everybody the lock. The same holder in other bytes,
+                // so that a lost answer to this write isn't taken for that of the first.
+                let again = [body.as_slice(), b"\n"].concat();
+                if bucket.put(NAME, again, Condition::Absent).await? != Written::Outrun {
                     return Err(LockError::Unconditional(bucket.name()));
                 }
                 return Ok(Lock {
@@ -154,7 +184,7 @@ impl<'a> Lock<'a> {
                 continue;
             };
             if !present.is_dead(Timestamp::now()) {
-                return Err(LockError::Held(Box::new(present)));
+                return Err(held(bucket, present));
             }
             if let Written::Yes(etag) = bucket
                 .put(NAME, body.clone(), Condition::Unchanged(&etag))
@@ -170,8 +200,8 @@ impl<'a> Lock<'a> {
             was_stolen = true;
         }
         match read(bucket).await? {
-            Some((holder, _)) => Err(LockError::Held(Box::new(holder))),
-            None => Err(LockError::Odd(bucket.name())),
+            Some((holder, _)) => Err(held(bucket, holder)),
+            None => Err(LockError::Changed(bucket.place(NAME))),
         }
     }
 
@@ -198,8 +228,8 @@ impl<'a> Lock<'a> {
                 Ok(Written::Outrun) => match read(self.bucket).await {
                     // An earlier renewal whose answer was lost.
                     Ok(Some((holder, etag))) if holder.id == self.holder.id => self.etag = etag,
-                    Ok(Some((holder, _))) => return LockError::Held(Box::new(holder)),
-                    Ok(None) => return LockError::Odd(self.bucket.name()),
+                    Ok(Some((holder, _))) => return held(self.bucket, holder),
+                    Ok(None) => return LockError::Changed(self.bucket.place(NAME)),
                     Err(error) => return error,
                 },
                 Err(error) if Timestamp::now() < self.holder.expires_at => {
@@ -233,8 +263,8 @@ pub async fn read(bucket: Bucket<'_>) -> Result<Option<(Holder, String)>, LockEr
         .get(NAME)
         .await?
         .map(|object| {
-            let holder =
-                serde_json::from_slice(&object.body).map_err(|_| LockError::Odd(bucket.name()))?;
+            let holder = serde_json::from_slice(&object.body)
+                .map_err(|_| LockError::Odd(bucket.place(NAME)))?;
             Ok((holder, object.etag))
         })
         .transpose()
@@ -246,9 +276,19 @@ pub async fn unlock(bucket: Bucket<'_>, id: &str) -> Result<bool, LockError> {
         return Ok(false);
     };
     if holder.id != id {
-        return Err(LockError::Held(Box::new(holder)));
+        return Err(LockError::AnotherId {
+            asked: id.to_owned(),
+            holder: Box::new(holder),
+        });
     }
     Ok(bucket.delete(NAME, &etag).await?)
+}
+
+fn held(bucket: Bucket<'_>, holder: Holder) -> LockError {
+    LockError::Held {
+        holder: Box::new(holder),
+        stage: bucket.stage().to_owned(),
+    }
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

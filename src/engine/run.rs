@@ -6,13 +6,14 @@ use futures::future::{Either, join, join_all, select};
 use jiff::Timestamp;
 
 use super::{
+    address::Address,
     apply::{Applied, Engine},
     bucket::Bucket,
     event::Outcome,
     lock::{Holder, Lock, LockError, run_url},
     plan::{Action, Foreign, Plan, of_kind, plan},
     record::{self, Record},
-    resource::Context,
+    resource::{Attributes, Context},
     survey::Survey,
 };
 use crate::{aws::Error, diagnostic::Diagnostic};
@@ -106,6 +107,26 @@ impl Engine<'_> {
             last,
             record_version,
         })
+    }
+
+    /// Whether the last record tells of what is there. A run that was cut off after its last step wrote none.
+    pub fn is_recorded(&self, look: &Look) -> bool {
+        let Some(last) = look.last.as_ref().filter(|last| last.complete) else {
+            return false;
+        };
+        let present = Applied::before(&look.plan).attributes;
+        let is_as_recorded = |(address, attributes): (&Address, &Attributes)| {
+            let recorded = last.resources.get(&address.to_string());
+            // What an update changes tells one deployment from another: versions and snapshots.
+            let telling = of_kind(self.types, address.kind())
+                .map_or(&[][..], |resource| resource.changing_attributes());
+            recorded.is_some_and(|recorded| {
+                telling
+                    .iter()
+                    .all(|name| recorded.get(*name) == attributes.get(*name))
+            })
+        };
+        last.resources.len() == present.len() && present.iter().all(is_as_recorded)
     }
 
     /// Counts what each deletion would lose.

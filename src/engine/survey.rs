@@ -64,6 +64,14 @@ impl<'a> Survey<'a> {
             .clone()
     }
 
+    /// The names of the stack's resources of this kind.
+    pub fn names(&self, kind: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let resources = self.stack.resources.iter();
+        resources
+            .filter(move |desired| desired.address.kind() == kind)
+            .map(|desired| desired.address.name())
+    }
+
     /// Whether the stack has a resource of this kind and name.
     pub fn wants(&self, kind: &str, name: &str) -> bool {
         self.stack

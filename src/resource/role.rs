@@ -19,7 +19,7 @@ use super::{
     integration, parse, retag, stage, takes_away, to_value, touches, unless_gone,
 };
 use crate::{
-    aws::{Error, Operation, Service, Settle},
+    aws::{Aws, Class, Error, Operation, Service, Settle},
     engine::{
         address::Address, plan::FieldChange, properties::Text, scope::REGION_TAG, survey::Survey,
     },
@@ -32,6 +32,7 @@ pub const KIND: &str = "role";
 const POLICY_NAME: &str = "wsless";
 
 const LIST: Operation = Operation::read(Service::Iam, "ListRoles");
+const GET: Operation = Operation::read(Service::Iam, "GetRole");
 const LIST_TAGS: Operation = Operation::read(Service::Iam, "ListRoleTags");
 const GET_POLICY: Operation = Operation::read(Service::Iam, "GetRolePolicy");
 const LIST_POLICIES: Operation = Operation::read(Service::Iam, "ListRolePolicies");
@@ -84,7 +85,7 @@ impl Resource for Roles {
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let (aws, scope) = (survey.aws, survey.scope);
         let path = scope.role_path();
-        let roles = aws
+        let mut roles = aws
             .pages(
                 LIST,
                 |marker| {
@@ -97,8 +98,21 @@ impl Resource for Roles {
                 |page| (Some(page.roles), page.marker),
             )
             .await?;
+        // A role's name is the account's, whatever its path: somebody else may have it, or the listing be late.
+        let unlisted = survey
+            .names(KIND)
+            .map(|thing| scope.name(thing))
+            .filter(|name| !roles.iter().any(|role| role.role_name() == name))
+            .collect::<Vec<_>>();
+        let found = try_join_all(unlisted.iter().map(|name| get(aws, name))).await?;
+        roles.extend(found.into_iter().flatten());
         let observed = roles.iter().map(|role| async {
             let name = role.role_name();
+            if role.path() != path {
+                let address = Address::new(KIND, scope.thing(name).unwrap_or(name));
+                let foreign = Observed::new(address, role.arn(), &Value::Null);
+                return Ok(Some(foreign.owned_by(Owner::SomebodyElse)));
+            }
             let tags = aws.call(LIST_TAGS, || {
                 aws.iam.list_role_tags().role_name(name).send()
             });
@@ -310,13 +324,25 @@ impl Resource for Roles {
     }
 }
 
+/// The role of this name; nothing if it isn't there, or isn't ours to see.
+async fn get(aws: &Aws, name: &str) -> Result<Option<aws_sdk_iam::types::Role>, Error> {
+    let answer = aws
+        .call(GET, || aws.iam.get_role().role_name(name).send())
+        .await;
+    match answer {
+        Ok(found) => Ok(found.role),
+        Err(error) if matches!(error.class(), Class::NotFound | Class::AccessDenied) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The desired statements, and those that are there and aren't desired any more.
 fn union(observed: &Value, desired: &[Statement]) -> Vec<Statement> {
     let present: Vec<Statement> =
         serde_json::from_value(observed["policy"].clone()).unwrap_or_default();
     let gone = present
         .into_iter()
-        .filter(|statement| !desired.contains(statement))
+        .filter(|statement| !desired.iter().any(|wanted| covers(wanted, statement)))
         // What isn't of our form is shown as text, which is no action.
         .filter(|statement| {
             !statement
@@ -325,6 +351,13 @@ fn union(observed: &Value, desired: &[Statement]) -> Vec<Statement> {
                 .any(|action| action.starts_with('{'))
         });
     desired.iter().cloned().chain(gone).collect()
+}
+
+/// Whether `wide` allows everything that `narrow` does, as far as their words tell.
+fn covers(wide: &Statement, narrow: &Statement) -> bool {
+    let has = |action| wide.actions.contains(action);
+    let reaches = |resource| wide.resources.contains(resource);
+    narrow.actions.iter().all(has) && narrow.resources.iter().all(reaches)
 }
 
 async fn put_policy(context: &Context<'_>, role: &Role) -> Result<(), Error> {
@@ -472,6 +505,17 @@ mod tests {
             [statement("both"), statement("new"), statement("old")]
         );
         assert_eq!(union(&json!({ "policy": desired }), &desired), desired);
+    }
+
+    #[test]
+    fn a_statement_that_grew_leaves_nothing_to_tighten() {
+        let statement = |resources: &[&str]| Statement {
+            actions: vec!["sqs:SendMessage".into()],
+            resources: resources.iter().map(|arn| (*arn).into()).collect(),
+        };
+        let observed = json!({ "policy": [statement(&["echo"])] });
+        let desired = [statement(&["echo", "ping"])];
+        assert_eq!(union(&observed, &desired), desired);
     }
 
     #[test]

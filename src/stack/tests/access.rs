@@ -264,7 +264,7 @@ fn the_gateways_policy_fits_however_many_queues_it_leads_to() {
     let enqueue = |handlers: usize| {
         let manifest: Vec<String> = (0..handlers)
             .map(|number| {
-                let handler = format!("{:n>40}", number);
+                let handler = format!("{number:n>40}");
                 format!("[handlers.h{handler}]\n[routes.r{number}]\nhandler = \"h{handler}\"\n")
             })
             .collect();

@@ -260,11 +260,15 @@ async fn logs(sdk: &SdkConfig) -> Lines {
 
 async fn cloudwatch(sdk: &SdkConfig) -> Lines {
     let cloudwatch = aws_sdk_cloudwatch::Client::new(sdk);
-    let found = cloudwatch.describe_alarms().send().await?;
-    Ok(found
-        .metric_alarms
-        .unwrap_or_default()
+    let pages: Vec<_> = cloudwatch
+        .describe_alarms()
+        .into_paginator()
+        .send()
+        .collect::<Result<_, _>>()
+        .await?;
+    Ok(pages
         .into_iter()
+        .flat_map(|page| page.metric_alarms.unwrap_or_default())
         .map(|alarm| format!("cloudwatch alarm {}", alarm.alarm_name.unwrap_or_default()))
         .collect())
 }

@@ -1,5 +1,6 @@
 //! A project folder, and the real binary run in it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 use super::cloud::Cloud;
 use super::output::{Output, known_paths};
-use super::{shared_dir, test_name};
+use super::{ensure_in, shared_dir, test_name};
 
 /// No run of the binary takes longer; a first build of all handlers' dependencies is the longest.
 const BOUND: Duration = Duration::from_mins(10);
@@ -49,6 +50,37 @@ impl Project {
             .succeeds();
         project.dir = project.dir.join(name);
         project.build_apart();
+        project
+    }
+
+    /// What `init` writes from a template, in a folder that all tests of this `name` share, so that its handlers are
+    /// built once. For tests that don't change the code: each has a manifest of its own, which it passes.
+    #[track_caller]
+    pub fn shared(name: &str, template: &str, cloud: &Cloud) -> Self {
+        let mut project = Self::empty(cloud);
+        let _ = project
+            .wsless(["init", template, "--template", template])
+            .succeeds();
+        let fresh = project.path(template);
+        project.dir = shared_dir("e2e").join(name);
+        let version = format!("version = \"0.1.0+{name}\"\nedition");
+        let mut files = BTreeMap::new();
+        read_all(&fresh, &fresh, &mut files);
+        files.retain(|path, _| !path.starts_with(".wsless"));
+        // Our own workspace is above target/.
+        files
+            .get_mut(Path::new("Cargo.toml"))
+            .expect("a package")
+            .push_str("\n[workspace]\n");
+        let wanted = format!("{version} {files:?}");
+        ensure_in(&project.dir, &wanted, |dir| {
+            for (path, text) in &files {
+                let path = dir.join(path);
+                fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+                let text = text.replace("version = \"0.1.0\"\nedition", &version);
+                fs::write(path, text).expect("a file of the shared project");
+            }
+        });
         project
     }
 
@@ -179,6 +211,20 @@ impl Project {
         let mut command = Command::new(program);
         command.args(arguments);
         Running::start(command, &shown, self)
+    }
+}
+
+/// The texts of a folder's files, by their paths within it.
+fn read_all(root: &Path, dir: &Path, files: &mut BTreeMap<PathBuf, String>) {
+    for entry in fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            read_all(root, &path, files);
+        } else {
+            let text = fs::read_to_string(&path).expect("a text");
+            let name = path.strip_prefix(root).expect("a path within the root");
+            files.insert(name.to_owned(), text);
+        }
     }
 }
 

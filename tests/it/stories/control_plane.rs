@@ -285,7 +285,7 @@ fn assert_all_is_tagged(system: &System<'_>, planned: &BTreeMap<String, String>)
         }
     }
     let wanted = BTreeMap::from([
-        ("alarm", 13),
+        ("alarm", 14),
         ("api", 1),
         ("event-source-mapping", 2),
         ("function", 5),
