@@ -225,7 +225,14 @@ pub async fn carry_out(
         applied: &outcomes.applied,
         elapsed: task.started.elapsed(),
         timings: task.timings,
-        next: next(endpoint.as_deref()),
+        next: if complete {
+            next(endpoint.as_deref())
+        } else {
+            vec![format!(
+                "wsless {} --stage {}",
+                task.about.command, engine.scope.stage
+            )]
+        },
         endpoint,
     });
     let moves = |step: &AppliedStep| {
@@ -294,14 +301,18 @@ impl Signals {
     }
 }
 
-/// The address that clients connect to.
+/// The address that clients connect to; nothing without a stage to connect to.
 pub fn endpoint(
     attributes: &std::collections::BTreeMap<crate::engine::address::Address, resource::Attributes>,
     stage: &str,
 ) -> Option<String> {
-    attributes
-        .iter()
-        .find(|(address, _)| address.kind() == resource::api::KIND)
+    let of_kind = |kind| {
+        attributes
+            .iter()
+            .find(move |(address, _)| address.kind() == kind)
+    };
+    of_kind(resource::stage::KIND)?;
+    of_kind(resource::api::KIND)
         .and_then(|(_, attributes)| attributes.get("client_url"))
         .map(|url| format!("{url}/{stage}"))
 }

@@ -32,7 +32,7 @@ pub struct Summary<'a> {
     pub timings: Vec<(String, Duration)>,
     /// The `wss://` address, if there is one now.
     pub endpoint: Option<String>,
-    /// What to try next: commands, one each.
+    /// What to try next, or what goes on from where a run ended: commands, one each.
     pub next: Vec<String>,
 }
 
@@ -196,12 +196,20 @@ pub fn failure(summary: &Summary<'_>, width: Option<usize>) -> String {
         &mut shown,
         &format!("{head} after {took}: {}", ends.join(", ")),
     );
-    line(
-        &mut shown,
-        &format!("  done until then: {}", summary.work()),
-    );
-    for next in &summary.next {
-        line(&mut shown, &format!("  {}", inline(next)));
+    let work = summary.work();
+    let work = if work.is_empty() { "nothing" } else { &work };
+    line(&mut shown, &format!("  done until then: {work}"));
+    if !summary.next.is_empty() {
+        shown.push('\n');
+        let mended = if tally.failed > 0 {
+            "Once that's mended, this goes on from there:"
+        } else {
+            "This goes on from there:"
+        };
+        line(&mut shown, mended);
+        for next in &summary.next {
+            line(&mut shown, &format!("  {}", paint(STRONG, inline(next))));
+        }
     }
     shown
 }

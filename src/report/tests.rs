@@ -455,7 +455,7 @@ fn partly() -> Applied {
 fn a_failed_run_says_what_failed_why_and_what_remains() {
     let applied = partly();
     let mut summary = summary(&applied);
-    summary.next = vec!["run `wsless deploy` again: it goes on from what is there".into()];
+    summary.next = vec!["wsless deploy --stage dev".into()];
     let (out, err) = written(Output::Human, 0, |report| report.summary(&summary));
     assert_eq!(out, "");
     assert_snapshot!(err, @r#"
@@ -470,7 +470,9 @@ fn a_failed_run_says_what_failed_why_and_what_remains() {
 
     deploy failed after 41.2s: 1 failed, 3 not begun
       done until then: 1 created
-      run `wsless deploy` again: it goes on from what is there
+
+    Once that's mended, this goes on from there:
+      wsless deploy --stage dev
     "#);
 }
 
