@@ -294,7 +294,7 @@ impl Draft<'_> {
     fn statement_bytes(&self, function: &str, route: &str) -> usize {
         // All but the ARNs and the API's id: the statement's id, effect, principal, action, condition.
         const REST: usize = 260;
-        // Whatever AWS might escape counts as two `\uXXXX`.
+        // Whatever AWS might escape counts as two escapes of six characters.
         let route: usize = route
             .chars()
             .map(|letter| {
