@@ -34,6 +34,7 @@ fn small(mut project: Project, main: &str) -> Project {
     project.write("wsless.toml", MANIFEST);
     project.write("Cargo.toml", PACKAGE);
     project.write("src/main.rs", main);
+    project.build_apart();
     // Only what is told is there.
     project.set("AWS_EC2_METADATA_DISABLED", "true");
     project

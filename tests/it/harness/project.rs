@@ -87,7 +87,7 @@ impl Project {
     /// Gives the package a version that no other test's has. All share one build folder, in which cargo tells packages
     /// apart by name, version and path within the workspace: two tests' `echo` would take each other's binaries.
     #[track_caller]
-    fn build_apart(&self) {
+    pub fn build_apart(&self) {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         // The same at each run of the test, so that the folder doesn't grow with every run.
