@@ -1,0 +1,1 @@
+//! The console: one page at `/`, and the few JSON calls that it lives on.

@@ -1,0 +1,1 @@
+//! Policies: what a set of JSON documents allows. Pure.
