@@ -1,5 +1,7 @@
 //! Lambda: functions, versions, aliases, event source mappings, and the processes that run them.
 
+pub mod model;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
