@@ -14,10 +14,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     aws::Identity,
-    build::{self, Artifact, Artifacts},
+    build::{self, Artifact, Artifacts, Platform},
     diagnostic::{Diagnostic, SourceFile},
     engine::{scope::Scope, stack::Stack},
-    manifest::{self, Manifest},
+    manifest::{self, Architecture, Manifest},
     stack::{self, Code, Codes},
 };
 
@@ -42,6 +42,8 @@ pub struct Project {
     pub manifest: Manifest,
     /// What the user should know of the manifest.
     pub warnings: Vec<Diagnostic>,
+    /// Whether its functions run on this machine, in the embedded cloud.
+    is_here: bool,
 }
 
 impl Project {
@@ -67,7 +69,16 @@ impl Project {
             stage: stage.to_owned(),
             manifest: parsed.manifest,
             warnings: parsed.warnings,
+            is_here: false,
         })
+    }
+
+    /// Its functions run on this machine, whatever processor the manifest names for Lambda.
+    #[must_use]
+    pub fn here(mut self) -> Self {
+        self.is_here = true;
+        self.manifest.build.architecture = Architecture::of_this_machine();
+        self
     }
 
     /// Whose stage it is in an account and region.
@@ -96,7 +107,11 @@ impl Project {
     ) -> Result<Artifacts, build::Error> {
         let request = build::Request {
             project_dir: self.dir.clone(),
-            architecture: self.manifest.build.architecture,
+            platform: if self.is_here {
+                Platform::Host
+            } else {
+                Platform::Lambda(self.manifest.build.architecture)
+            },
             profile: self.manifest.build.profile.clone(),
             binaries: self.binaries(),
             builtins: true,
