@@ -210,6 +210,19 @@ pub async fn build(
     build_in(request, &surroundings, on_event).await
 }
 
+/// The folders whose files a build reads: those of the packages in the project's workspace, and the project's own.
+///
+/// Where cargo can't read the workspace, the project's own alone: that is where the mistake is.
+pub async fn source_folders(project_dir: &Path) -> BTreeSet<PathBuf> {
+    let folder = std::path::absolute(project_dir).unwrap_or_else(|_| project_dir.to_owned());
+    let mut folders = match Project::read(&folder).await {
+        Ok(project) => project.package_folders,
+        Err(_) => BTreeSet::new(),
+    };
+    folders.insert(folder);
+    folders
+}
+
 /// What a build takes from outside its request; tests put other things in its place.
 struct Surroundings {
     /// The handlers' crate.

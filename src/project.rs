@@ -16,8 +16,9 @@ use crate::{
     aws::Identity,
     build::{self, Artifact, Artifacts, Platform},
     diagnostic::{Diagnostic, SourceFile},
-    engine::{scope::Scope, stack::Stack},
+    engine::{address::Address, scope::Scope, stack::Stack},
     manifest::{self, Architecture, Manifest},
+    resource,
     stack::{self, Code, Codes},
 };
 
@@ -46,14 +47,19 @@ pub struct Project {
     is_here: bool,
 }
 
+/// The manifest that a command is about: at `path`, or the one of the current folder or the nearest one above it.
+pub fn locate(path: Option<&Path>) -> Result<PathBuf, Vec<Diagnostic>> {
+    match path {
+        Some(path) if path.is_dir() => Ok(path.join(MANIFEST)),
+        Some(path) => Ok(path.to_owned()),
+        None => find(),
+    }
+}
+
 impl Project {
     /// Reads the manifest at `path`, or the one of the current folder or the nearest one above it.
     pub fn open(path: Option<&Path>, stage: &str) -> Result<Self, Vec<Diagnostic>> {
-        let path = match path {
-            Some(path) if path.is_dir() => path.join(MANIFEST),
-            Some(path) => path.to_owned(),
-            None => find()?,
-        };
+        let path = locate(path)?;
         let text = read(&path).map_err(|error| vec![unreadable(&path, &error)])?;
         let file = Arc::new(SourceFile {
             path: shown(&path),
@@ -175,6 +181,22 @@ impl Project {
             format!("{commit}+")
         })
     }
+}
+
+/// The address that clients connect to; nothing without a stage to connect to.
+pub fn endpoint(
+    attributes: &BTreeMap<Address, resource::Attributes>,
+    stage: &str,
+) -> Option<String> {
+    let of_kind = |kind| {
+        attributes
+            .iter()
+            .find(move |(address, _)| address.kind() == kind)
+    };
+    of_kind(resource::stage::KIND)?;
+    of_kind(resource::api::KIND)
+        .and_then(|(_, attributes)| attributes.get("client_url"))
+        .map(|url| format!("{url}/{stage}"))
 }
 
 fn keep(

@@ -6,6 +6,14 @@
 #[derive(Clone, Debug)]
 pub struct Rule {}
 
+impl std::str::FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Err(format!("`{text}` isn't a rule"))
+    }
+}
+
 /// A cloud's rules, and how often each was met.
 #[derive(Debug, Default)]
 pub struct Faults {}

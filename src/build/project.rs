@@ -30,6 +30,8 @@ pub(super) struct Project {
     pub(super) target_dir: PathBuf,
     /// Where the Cargo.toml with the profiles is.
     pub(super) workspace_root: PathBuf,
+    /// The folders of the workspace's packages, the handlers' library not among them.
+    pub(super) package_folders: BTreeSet<PathBuf>,
     manifest: PathBuf,
     /// Binary name -> ids of the packages that have it.
     binaries: BTreeMap<String, Vec<String>>,
@@ -68,10 +70,17 @@ impl Project {
         // binaries aren't the user's.
         let ours = sdk::sdk_dir(folder);
         let mut binaries: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut package_folders = BTreeSet::new();
         for package in metadata.workspace_packages() {
             if package.manifest_path.as_std_path().starts_with(&ours) {
                 continue;
             }
+            package_folders.extend(
+                package
+                    .manifest_path
+                    .parent()
+                    .map(|folder| folder.as_std_path().to_owned()),
+            );
             for target in package.targets.iter().filter(|target| target.is_bin()) {
                 binaries
                     .entry(target.name.clone())
@@ -82,6 +91,7 @@ impl Project {
         Self {
             target_dir: metadata.target_directory.clone().into_std_path_buf(),
             workspace_root: metadata.workspace_root.clone().into_std_path_buf(),
+            package_folders,
             manifest,
             binaries,
         }
@@ -195,6 +205,7 @@ mod tests {
         Project {
             target_dir: "/p/target".into(),
             workspace_root: "/p".into(),
+            package_folders: BTreeSet::new(),
             manifest: "/p/Cargo.toml".into(),
             binaries: binaries
                 .iter()
