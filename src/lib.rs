@@ -5,8 +5,10 @@
 pub mod aws;
 pub mod build;
 pub mod cli;
+pub mod dev;
 pub mod diagnostic;
 pub mod engine;
+pub mod local;
 pub mod manifest;
 pub mod project;
 pub mod report;

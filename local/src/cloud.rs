@@ -37,6 +37,8 @@ const REGIONS: usize = 64;
 /// What all services share.
 #[derive(Debug)]
 pub struct Cloud {
+    /// Its own, to tell it from another cloud at the same address.
+    pub id: String,
     /// How it is to be.
     pub options: Options,
     /// How slow it is.
@@ -141,6 +143,7 @@ impl Cloud {
                 source,
             })?;
         Ok(Self {
+            id: uuid::Uuid::new_v4().to_string(),
             delays: Delays::new(options.fidelity, options.time_scale),
             faults: Faults::new(options.faults.clone()),
             iam: Iam::default(),

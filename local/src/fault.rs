@@ -10,6 +10,14 @@ use crate::{call::Service, error::AwsError};
 #[derive(Clone, Debug)]
 pub struct Rule {}
 
+impl std::str::FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Err(format!("`{text}` isn't a rule"))
+    }
+}
+
 /// A cloud's rules, and how often each was met.
 #[derive(Debug, Default)]
 pub struct Faults {}
