@@ -28,6 +28,7 @@ use crate::{
     s3::S3,
     sockets::Sockets,
     sqs::Sqs,
+    wire::rates::Rates,
 };
 
 /// No more regions than this are made: AWS has fewer, and a client mustn't fill the memory with names.
@@ -67,6 +68,7 @@ pub struct Region {
     pub gateway: Gateway,
     pub lambda: Lambda,
     pub logs: Logs,
+    pub rates: Rates,
     pub sockets: Sockets,
     pub sqs: Sqs,
 }
@@ -226,6 +228,7 @@ impl Region {
             gateway: Gateway::default(),
             lambda: Lambda::default(),
             logs: Logs::default(),
+            rates: Rates::default(),
             sockets: Sockets::default(),
             sqs: Sqs::default(),
         }
