@@ -21,10 +21,9 @@ use crate::{
     },
 };
 
-/// What a call needs.
-pub fn permission(call: &Call) -> Permission {
-    let role = call.input.get("RoleArn").and_then(Value::as_str);
-    Permission::of(call, role.unwrap_or("*"))
+/// What a call needs: nothing beforehand. Anybody may ask who is calling, and what assuming a role needs depends on it.
+pub fn permission(_call: &Call) -> Permission {
+    Permission::decided_within()
 }
 
 /// Does what is asked.
@@ -152,7 +151,7 @@ fn may_assume(call: &Call, role_arn: &str, caller: &str) -> bool {
     match (
         trusts(None),
         trusts(Some(ACCOUNT)),
-        access::verdict(&call.cloud.iam, call, &permission(call)),
+        access::verdict(&call.cloud.iam, call, &Permission::of(call, role_arn)),
     ) {
         (_, _, Verdict::Denied | Verdict::DeniedByBoundary) | (_, Some(Trust::Denied), _) => false,
         (Some(Trust::Yes), _, _) | (_, Some(Trust::Yes), Verdict::Allowed) => true,

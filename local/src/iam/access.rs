@@ -44,8 +44,7 @@ pub fn authorize(iam: &Iam, call: &Call, permission: &Permission) -> Result<()> 
             role.is_empty() && session == EXPIRED,
         ));
     };
-    // Who is calling may be asked without any right; what assuming needs is STS's to decide, who knows the role's trust.
-    if call.service == Service::Sts {
+    if permission.action.is_empty() {
         return Ok(());
     }
     let verdict = found

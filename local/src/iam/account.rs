@@ -1,5 +1,10 @@
 //! The account's other things, of which there are few: one user, and empty lists.
 
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "an operation is a function like all others"
+)]
+
 use serde_json::json;
 
 use super::{

@@ -46,8 +46,8 @@ pub fn no_role(name: &str) -> AwsError {
 }
 
 /// `MalformedPolicyDocument`.
-pub fn malformed(reason: impl ToString) -> AwsError {
-    AwsError::new(400, "MalformedPolicyDocument", reason.to_string())
+pub fn malformed(reason: impl Into<String>) -> AwsError {
+    AwsError::new(400, "MalformedPolicyDocument", reason)
 }
 
 /// Roles that a service made for itself can't be changed.
@@ -120,7 +120,7 @@ fn trust(store: &Store, text: &str) -> Result<(String, Policy)> {
     }
     // IAM gives trust policies back without white space.
     let compact = serde_json::from_str::<Value>(text)
-        .map_err(malformed)?
+        .map_err(|error| malformed(error.to_string()))?
         .to_string();
     Ok((compact, policy))
 }

@@ -79,7 +79,7 @@ fn said(error: &AwsError) -> (u16, &str, &str) {
     (error.status.as_u16(), &error.code, &error.message)
 }
 
-fn trust(principal: Value) -> String {
+fn trust(principal: &Value) -> String {
     json!({
         "Version": "2012-10-17",
         "Statement": [{ "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole" }],
@@ -88,7 +88,7 @@ fn trust(principal: Value) -> String {
 }
 
 fn lambda() -> String {
-    trust(json!({ "Service": "lambda.amazonaws.com" }))
+    trust(&json!({ "Service": "lambda.amazonaws.com" }))
 }
 
 fn allow(action: &str, resource: &str) -> String {
@@ -215,14 +215,16 @@ async fn roles_are_refused_in_iams_words() {
         )
     );
     let ghost = "arn:aws:iam::000000000000:role/ghost";
-    let error = make("x", trust(json!({ "AWS": ghost }))).await.unwrap_err();
+    let error = make("x", trust(&json!({ "AWS": ghost })))
+        .await
+        .unwrap_err();
     assert_eq!(
         said(&error).2,
         format!("Invalid principal in policy: \"AWS\":\"{ghost}\"")
     );
     let error = make(
         "x",
-        trust(json!({ "Service": vec!["lambda.amazonaws.com"; 100] })),
+        trust(&json!({ "Service": vec!["lambda.amazonaws.com"; 100] })),
     )
     .await
     .unwrap_err();
@@ -758,7 +760,7 @@ async fn sts_says_who_is_calling() {
 async fn a_role_is_assumed_by_those_whom_it_trusts() {
     let cloud = cloud();
     let make = |name: &'static str, principal: Value| {
-        let input = json!({ "RoleName": name, "AssumeRolePolicyDocument": trust(principal) });
+        let input = json!({ "RoleName": name, "AssumeRolePolicyDocument": trust(&principal) });
         call(&cloud, "CreateRole", input)
     };
     let account = json!({ "AWS": "arn:aws:iam::000000000000:root" });

@@ -36,6 +36,12 @@ impl Kind {
 #[error("{0}")]
 pub struct Malformed(pub String);
 
+impl From<Malformed> for String {
+    fn from(reason: Malformed) -> Self {
+        reason.0
+    }
+}
+
 type Result<T> = std::result::Result<T, Malformed>;
 
 fn malformed<T>(reason: impl Into<String>) -> Result<T> {
@@ -297,7 +303,7 @@ fn check_arn(resource: &str) -> Result<()> {
         ))
     };
     let Some(rest) = resource.strip_prefix("arn:") else {
-        // `*:…`, and a variable that is the whole ARN, are left to matching.
+        // An ARN whose beginning is a wildcard is left to matching.
         return if resource.starts_with("*:") || resource.starts_with("arn*") {
             Ok(())
         } else {
@@ -307,10 +313,7 @@ fn check_arn(resource: &str) -> Result<()> {
     let mut parts = rest.splitn(5, ':');
     let partition = parts.next().unwrap_or_default();
     if !["aws", "aws-cn", "aws-us-gov", "*"].contains(&partition) {
-        let mut part = || match parts.next() {
-            Some(part) => part,
-            None => "*",
-        };
+        let mut part = || parts.next().unwrap_or("*");
         let (vendor, region, account, name) = (part(), part(), part(), part());
         return malformed(format!(
             "Partition \"{partition}\" is not valid for resource \"arn:{partition}:{vendor}:{region}:{account}:{name}\"."

@@ -16,7 +16,7 @@ fn context(entries: &[(&str, &[&str])]) -> Context {
         .collect()
 }
 
-fn policy(kind: Kind, statements: Value) -> Policy {
+fn policy(kind: Kind, statements: &Value) -> Policy {
     let document = json!({ "Version": "2012-10-17", "Statement": statements });
     Policy::parse(kind, &document.to_string()).unwrap()
 }
@@ -38,7 +38,7 @@ fn may(policy: &Policy, action: &str, resource: &str, context: &Context) -> bool
 fn allows(action: &Value, resource: &Value, asked: (&str, &str)) -> bool {
     let policy = policy(
         Kind::Inline,
-        json!({ "Effect": "Allow", "Action": action, "Resource": resource }),
+        &json!({ "Effect": "Allow", "Action": action, "Resource": resource }),
     );
     may(&policy, asked.0, asked.1, &Context::new())
 }
@@ -46,7 +46,7 @@ fn allows(action: &Value, resource: &Value, asked: (&str, &str)) -> bool {
 fn holds(condition: &Value, entries: &[(&str, &[&str])]) -> bool {
     let policy = policy(
         Kind::Inline,
-        json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition }),
+        &json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition }),
     );
     may(&policy, "sqs:SendMessage", "*", &context(entries))
 }
@@ -81,7 +81,7 @@ fn actions_have_no_case_and_resources_have() {
 fn what_isnt_named_is_meant_by_not_action_and_not_resource() {
     let policy = policy(
         Kind::Inline,
-        json!({ "Effect": "Allow", "NotAction": "iam:*", "NotResource": "arn:aws:sqs:*:*:secret*" }),
+        &json!({ "Effect": "Allow", "NotAction": "iam:*", "NotResource": "arn:aws:sqs:*:*:secret*" }),
     );
     let none = Context::new();
     assert!(may(&policy, "sqs:SendMessage", QUEUE, &none));
@@ -100,7 +100,7 @@ fn a_deny_wins_wherever_it_stands_and_says_which_it_is() {
     let deny =
         json!({ "Sid": "NoSecrets", "Effect": "Deny", "Action": "sqs:*", "Resource": QUEUE });
     for statements in [json!([allow, deny]), json!([deny, allow])] {
-        let policies = [policy(Kind::Inline, statements)];
+        let policies = [policy(Kind::Inline, &statements)];
         let none = Context::new();
         let request = Request {
             action: "sqs:SendMessage",
@@ -121,7 +121,7 @@ fn variables_are_filled_from_the_request_and_taken_literally() {
     let resource = json!("arn:aws:s3:::b/${aws:username}/${*}${missing:key, 'x'}*");
     let policy = policy(
         Kind::Inline,
-        json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": resource }),
+        &json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": resource }),
     );
     assert!(policy.needs_context());
     let ann = context(&[("aws:UserName", &["a*n"])]);
@@ -288,7 +288,7 @@ fn principals_are_services_accounts_arns_or_everybody() {
     let trusts = |principal: Value, asking: Principal<'_>| {
         let policy = policy(
             Kind::Trust,
-            json!({ "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole" }),
+            &json!({ "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole" }),
         );
         let request = Request {
             action: "sts:AssumeRole",
@@ -327,7 +327,7 @@ fn principals_are_services_accounts_arns_or_everybody() {
     assert!(trusts(json!("*"), Principal::Anonymous));
     let not = policy(
         Kind::Resource,
-        json!({ "Effect": "Allow", "NotPrincipal": { "AWS": role }, "Action": "sqs:*", "Resource": "*" }),
+        &json!({ "Effect": "Allow", "NotPrincipal": { "AWS": role }, "Action": "sqs:*", "Resource": "*" }),
     );
     let ask = |principal| Request {
         action: "sqs:SendMessage",
