@@ -1,23 +1,28 @@
 //! Lambda: functions, versions, aliases, event source mappings, and the processes that run them.
 
 pub mod model;
-
-use std::sync::Arc;
+pub mod poll;
+pub mod run;
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use crate::{
     call::{Answer, Call},
-    cloud::{Cloud, Region},
+    cloud::Region,
     error::{AwsError, Result},
     iam::Permission,
     wire::rest::Route,
 };
 
+pub use self::run::{invoke, runtime_api};
+
 /// The service's state.
 #[derive(Debug, Default)]
-pub struct Lambda {}
+pub struct Lambda {
+    /// What is running.
+    pub runner: run::Runner,
+}
 
 impl Lambda {
     /// What is to be kept.
@@ -54,38 +59,10 @@ pub struct Principal<'a> {
     pub source_arn: &'a str,
 }
 
-/// Runs a function and waits for what it returns.
-///
-/// `function` is a name or an ARN, with or without a qualifier. Throttled (`TooManyRequestsException`) if its concurrency
-/// is used up: whoever calls decides whether to try again.
-pub async fn invoke(
-    cloud: &Arc<Cloud>,
-    region: &Arc<Region>,
-    function: &str,
-    payload: Bytes,
-) -> Result<Invoked> {
-    let _ = (cloud, region, function, payload);
-    Err(AwsError::unknown_operation("lambda", "Invoke"))
-}
-
 /// Whether the resource policy of the function, alias or version lets a service invoke it.
 pub fn permits(region: &Region, function: &str, principal: &Principal<'_>) -> bool {
     let _ = (region, function, principal);
     true
-}
-
-/// Answers a function's process: the Runtime API under `/_runtime/{process}/2018-06-01/runtime/`.
-///
-/// `path` is what follows `/_runtime/`. `next` waits as long as it takes.
-pub async fn runtime_api(
-    cloud: &Arc<Cloud>,
-    method: &hyper::Method,
-    path: &str,
-    headers: &hyper::HeaderMap,
-    body: Bytes,
-) -> hyper::Response<http_body_util::Full<Bytes>> {
-    let _ = (cloud, method, path, headers, body);
-    hyper::Response::new(http_body_util::Full::new(Bytes::new()))
 }
 
 /// What a call needs.
