@@ -26,10 +26,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::AtomicU32,
-    },
+    sync::{Arc, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -166,7 +163,13 @@ pub async fn perform(
         }
     };
     meters.began(permit.under_way());
-    let mut work = Work::new(target.invoked_arn.as_str().into(), payload, permit, meters, reply);
+    let mut work = Work::new(
+        target.invoked_arn.as_str().into(),
+        payload,
+        permit,
+        meters,
+        reply,
+    );
     // A pool that has just been closed gives the work back; the next one is new.
     while let Err(back) = pool.submit(work) {
         work = *back;

@@ -7,11 +7,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::{
-    net::unix::pipe::Receiver,
-    sync::Notify,
-    time::Instant,
-};
+use tokio::{net::unix::pipe::Receiver, sync::Notify, time::Instant};
 
 use super::report;
 use crate::clock::Millis;
