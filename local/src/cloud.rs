@@ -23,6 +23,7 @@ use crate::{
     fidelity::Delays,
     gateway::Gateway,
     iam::Iam,
+    keep::Kept,
     lambda::Lambda,
     logs::Logs,
     s3::S3,
@@ -51,6 +52,8 @@ pub struct Cloud {
     pub s3: S3,
     /// What goes wrong on purpose.
     pub faults: Faults,
+    /// Where what it holds is kept.
+    pub kept: Kept,
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
     work: tempfile::TempDir,
     tasks: TaskTracker,
@@ -148,6 +151,7 @@ impl Cloud {
             faults: Faults::new(options.faults.clone()),
             iam: Iam::default(),
             s3: S3::default(),
+            kept: Kept::default(),
             regions: RwLock::default(),
             work,
             tasks: TaskTracker::new(),
@@ -256,7 +260,7 @@ impl Running {
         self.cloud.ending.cancel();
         self.cloud.tasks.close();
         self.cloud.tasks.wait().await;
-        crate::keep::keep(&self.cloud)
+        crate::keep::close(&self.cloud)
     }
 }
 
