@@ -191,7 +191,7 @@ impl Cloud {
         }
         let region = regions
             .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Region::new(name)));
+            .or_insert_with(|| Arc::new(Region::new(name, self)));
         Ok(Arc::clone(region))
     }
 
@@ -215,13 +215,13 @@ impl Cloud {
 }
 
 impl Region {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, cloud: &Cloud) -> Self {
         Self {
             name: name.to_owned(),
             cloudwatch: CloudWatch::default(),
             dynamodb: DynamoDb::default(),
             gateway: Gateway::default(),
-            lambda: Lambda::default(),
+            lambda: Lambda::new(name, cloud.work(), cloud.options.keep.as_deref()),
             logs: Logs::default(),
             sockets: Sockets::default(),
             sqs: Sqs::default(),
