@@ -141,7 +141,7 @@ mod tests {
             ("*", false),
         ] {
             let statements = [statement(
-                json!({ "ArnLike": { "AWS:SourceArn": pattern } }),
+                &json!({ "ArnLike": { "AWS:SourceArn": pattern } }),
             )];
             assert_eq!(allows(&statements, &asked(SOURCE)), want, "{pattern}");
         }
@@ -151,13 +151,13 @@ mod tests {
     fn the_sources_account_counts_and_unknown_keys_allow_nothing() {
         let account = |id: &str| {
             [statement(
-                json!({ "StringEquals": { "AWS:SourceAccount": id } }),
+                &json!({ "StringEquals": { "AWS:SourceAccount": id } }),
             )]
         };
         assert!(allows(&account("000000000000"), &asked(SOURCE)));
         assert!(!allows(&account("111111111111"), &asked(SOURCE)));
         let token = [statement(
-            json!({ "StringEquals": { "lambda:EventSourceToken": "a" } }),
+            &json!({ "StringEquals": { "lambda:EventSourceToken": "a" } }),
         )];
         assert!(!allows(&token, &asked(SOURCE)));
     }
