@@ -14,7 +14,9 @@ mod mappings;
 pub mod model;
 mod permissions;
 mod policy;
+pub mod poll;
 mod rates;
+pub mod run;
 mod settings;
 mod shape;
 mod source;
@@ -23,24 +25,30 @@ mod tags;
 mod updates;
 mod versions;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{path::Path, time::Instant};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use self::control::Control;
-pub use self::functions::zip;
 use crate::{
     call::{Answer, Call},
-    cloud::{Cloud, Region},
+    cloud::Region,
     error::{AwsError, Result},
     iam::Permission,
     wire::rest::Route,
 };
 
+pub use self::{
+    functions::zip,
+    run::{invoke, runtime_api},
+};
+
 /// The service's state.
 #[derive(Debug)]
 pub struct Lambda {
+    /// What is running.
+    pub runner: run::Runner,
     control: Control,
 }
 
@@ -49,6 +57,7 @@ impl Lambda {
     pub fn new(region: &str, work: &Path, keep: Option<&Path>) -> Self {
         let folder = |root: &Path| root.join("code").join(region);
         Self {
+            runner: run::Runner::default(),
             control: Control::new(region, folder(work), keep.map(folder)),
         }
     }
@@ -86,20 +95,6 @@ pub struct Principal<'a> {
     pub source_arn: &'a str,
 }
 
-/// Runs a function and waits for what it returns.
-///
-/// `function` is a name or an ARN, with or without a qualifier. Throttled (`TooManyRequestsException`) if its concurrency
-/// is used up: whoever calls decides whether to try again.
-pub async fn invoke(
-    cloud: &Arc<Cloud>,
-    region: &Arc<Region>,
-    function: &str,
-    payload: Bytes,
-) -> Result<Invoked> {
-    let _ = (cloud, region, function, payload);
-    Err(AwsError::unknown_operation("lambda", "Invoke"))
-}
-
 /// Whether the resource policy of the function, alias or version lets a service invoke it.
 pub fn permits(region: &Region, function: &str, principal: &Principal<'_>) -> bool {
     let control = &region.lambda.control;
@@ -122,20 +117,6 @@ pub fn permits(region: &Region, function: &str, principal: &Principal<'_>) -> bo
             function.policies.get(key)
         })
         .is_some_and(|policy| policy::allows(&policy.statements, principal))
-}
-
-/// Answers a function's process: the Runtime API under `/_runtime/{process}/2018-06-01/runtime/`.
-///
-/// `path` is what follows `/_runtime/`. `next` waits as long as it takes.
-pub async fn runtime_api(
-    cloud: &Arc<Cloud>,
-    method: &hyper::Method,
-    path: &str,
-    headers: &hyper::HeaderMap,
-    body: Bytes,
-) -> hyper::Response<http_body_util::Full<Bytes>> {
-    let _ = (cloud, method, path, headers, body);
-    hyper::Response::new(http_body_util::Full::new(Bytes::new()))
 }
 
 /// What a call needs.
