@@ -26,10 +26,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::AtomicU32,
-    },
+    sync::{Arc, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -69,7 +66,7 @@ impl Default for Limits {
         let cores = cores();
         Self {
             init: Duration::from_secs(10),
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
             look: Duration::from_secs(1),
             looks: true,
             processes: cores.saturating_mul(32).clamp(128, 512),
@@ -118,11 +115,7 @@ impl Runner {
             return Arc::clone(function);
         }
         let mut functions = self.functions.write();
-        Arc::clone(
-            functions
-                .entry(name.to_owned())
-                .or_insert_with(Arc::default),
-        )
+        Arc::clone(functions.entry(name.to_owned()).or_default())
     }
 
     fn process(&self, number: u128) -> Option<Arc<Process>> {
@@ -166,7 +159,13 @@ pub async fn perform(
         }
     };
     meters.began(permit.under_way());
-    let mut work = Work::new(target.invoked_arn.as_str().into(), payload, permit, meters, reply);
+    let mut work = Work::new(
+        target.invoked_arn.as_str().into(),
+        payload,
+        permit,
+        meters,
+        reply,
+    );
     // A pool that has just been closed gives the work back; the next one is new.
     while let Err(back) = pool.submit(work) {
         work = *back;

@@ -36,8 +36,8 @@ impl Function {
     /// Takes a place, if there is one.
     pub fn admit(&self, account: &Arc<AtomicU32>, reserved: Option<u32>) -> Result<Permit> {
         let limit = reserved.unwrap_or(ACCOUNT_CONCURRENCY);
-        let under_way = take(&self.under_way, limit)
-            .ok_or_else(|| throttled(reserved.is_some()))?;
+        let under_way =
+            take(&self.under_way, limit).ok_or_else(|| throttled(reserved.is_some()))?;
         let mut permit = Permit {
             function: Arc::clone(&self.under_way),
             account: None,

@@ -74,9 +74,14 @@ pub async fn runtime_api(
             };
             accepted(process.fail(outcome), "InitError")
         }
-        (_, ["invocation", "next"] | ["invocation", _, "response" | "error"] | ["init", "error"]) => {
-            refuse(405, "MethodNotAllowed", "The Runtime API doesn't have that.")
-        }
+        (
+            _,
+            ["invocation", "next"] | ["invocation", _, "response" | "error"] | ["init", "error"],
+        ) => refuse(
+            405,
+            "MethodNotAllowed",
+            "The Runtime API doesn't have that.",
+        ),
         _ => refuse(404, "NotFound", "The Runtime API doesn't have that."),
     }
 }

@@ -34,10 +34,7 @@ pub(super) fn variables(version: &Version, place: &Place<'_>) -> Vec<(String, St
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
             version.memory_mib.to_string(),
         ),
-        (
-            "AWS_LAMBDA_INITIALIZATION_TYPE",
-            "on-demand".to_owned(),
-        ),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", version.log_group.clone()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", place.log_stream.to_owned()),
         (

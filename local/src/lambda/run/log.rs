@@ -54,9 +54,17 @@ impl Log {
         if lines.is_empty() || !self.may(cloud, region) {
             return;
         }
-        if region.logs.create_stream(&self.group, &self.stream).is_err() {
+        if region
+            .logs
+            .create_stream(&self.group, &self.stream)
+            .is_err()
+        {
             self.create_group(cloud, region).await;
-            if region.logs.create_stream(&self.group, &self.stream).is_err() {
+            if region
+                .logs
+                .create_stream(&self.group, &self.stream)
+                .is_err()
+            {
                 return;
             }
         }

@@ -126,9 +126,7 @@ mod tests {
 
     #[test]
     fn failures_read_as_awss_do() {
-        let text = |failure: Failure| {
-            String::from_utf8(failure.payload("5a1d").to_vec()).unwrap()
-        };
+        let text = |failure: Failure| String::from_utf8(failure.payload("5a1d").to_vec()).unwrap();
         assert_eq!(
             text(Failure::exit(ExitStatus::from_raw(101 << 8))),
             r#"{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 5a1d Error: Runtime exited with error: exit status 101"}"#

@@ -7,11 +7,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::{
-    net::unix::pipe::Receiver,
-    sync::Notify,
-    time::Instant,
-};
+use tokio::{net::unix::pipe::Receiver, sync::Notify, time::Instant};
 
 use super::report;
 use crate::clock::Millis;
@@ -84,13 +80,13 @@ impl Output {
         }
     }
 
-    /// Reads what the process has written so far: how many bytes.
-    pub fn read(&self) -> usize {
+    /// Reads what the process has written so far: whether that was much.
+    pub fn read(&self) -> bool {
         let mut state = self.state.lock();
         let before = state.waiting.len();
         let read = self.read_into(&mut state);
         self.tell(before, &state);
-        read
+        read >= CHUNK
     }
 
     /// An invocation begins.

@@ -215,8 +215,7 @@ impl Process {
         let since = (began - self.began).as_nanos();
         let since = u64::try_from(since).unwrap_or(u64::MAX - 1);
         self.busy.store(since.saturating_add(1), Ordering::Relaxed);
-        self.output
-            .begin(&work.request, &self.pool.version.version);
+        self.output.begin(&work.request, &self.pool.version.version);
         let given = Given {
             request: work.request.clone(),
             arn: work.arn,
@@ -285,7 +284,7 @@ impl Process {
         let mut state = self.state.lock();
         match &state.phase {
             Phase::Starting if now >= self.began + init => Watch::NotStarted,
-            Phase::Starting => Watch::Until(self.began + init),
+            Phase::Starting => Watch::Until((self.began + init).min(now + timeout)),
             Phase::Running(running) if now < running.began + timeout => {
                 Watch::Until(running.began + timeout)
             }
@@ -317,10 +316,7 @@ impl Process {
 
     /// Whether something that it has said may change how its end is told.
     pub fn may_still_answer(&self) -> bool {
-        matches!(
-            self.state.lock().phase,
-            Phase::Running(_) | Phase::Starting
-        )
+        matches!(self.state.lock().phase, Phase::Running(_) | Phase::Starting)
     }
 
     /// Lambda ends an invocation in the function's place.
@@ -335,8 +331,7 @@ impl Process {
 
     /// An invocation that waited for this start fails with it.
     pub fn refuse(&self, work: Work, outcome: Outcome) {
-        self.output
-            .begin(&work.request, &self.pool.version.version);
+        self.output.begin(&work.request, &self.pool.version.version);
         let took = match outcome {
             Outcome::Failed(Failure::TimedOut(timeout)) => timeout,
             _ => work.since.elapsed(),
@@ -410,7 +405,9 @@ impl Process {
 /// The most memory that a process had, where the operating system tells.
 fn peak_mib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib.div_ceil(1024))
 }

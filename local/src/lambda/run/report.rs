@@ -69,7 +69,9 @@ pub(super) fn end(request: &str, outcome: &Outcome, figures: &Figures) -> Vec<St
 fn report(request: &str, outcome: &Outcome, figures: &Figures) -> String {
     let took = milliseconds(figures.took);
     // Custom runtimes always paid for their start; since 2025-08 all do.
-    let billed = (took + figures.init.map_or(0.0, milliseconds)).ceil().max(1.0);
+    let billed = (took + figures.init.map_or(0.0, milliseconds))
+        .ceil()
+        .max(1.0);
     let mut line = format!(
         "REPORT RequestId: {request}\tDuration: {took:.2} ms\tBilled Duration: {billed:.0} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t",
         figures.memory_mib, figures.used_mib
@@ -107,7 +109,10 @@ mod tests {
     #[test]
     fn an_invocation_is_reported_as_aws_reports_it() {
         let returned = Outcome::Returned(bytes::Bytes::new());
-        assert_eq!(start("1-2", "$LATEST"), "START RequestId: 1-2 Version: $LATEST\n");
+        assert_eq!(
+            start("1-2", "$LATEST"),
+            "START RequestId: 1-2 Version: $LATEST\n"
+        );
         assert_eq!(
             end("1-2", &returned, &WARM),
             [
@@ -129,7 +134,10 @@ mod tests {
     fn a_crash_and_a_timeout_say_so() {
         let crash = Failure::Exited("Runtime exited with error: exit status 1".to_owned());
         let lines = end("1-2", &Outcome::Failed(crash), &WARM);
-        assert_eq!(lines[0], "RequestId: 1-2 Error: Runtime exited with error: exit status 1\n");
+        assert_eq!(
+            lines[0],
+            "RequestId: 1-2 Error: Runtime exited with error: exit status 1\n"
+        );
         assert_eq!(lines[1], "Runtime.ExitError\n");
         assert!(lines[3].ends_with("\tStatus: error\tError Type: Runtime.ExitError\n"));
         let late = Failure::TimedOut(Duration::from_secs(3));
@@ -137,7 +145,12 @@ mod tests {
         assert!(lines[0].ends_with("Z 1-2 Task timed out after 3.00 seconds\n\n"));
         assert!(lines[2].ends_with("\tStatus: timeout\n"));
         assert_eq!(
-            init_report(Duration::from_micros(206_720), false, "error", Some("Runtime.ExitError")),
+            init_report(
+                Duration::from_micros(206_720),
+                false,
+                "error",
+                Some("Runtime.ExitError")
+            ),
             "INIT_REPORT Init Duration: 206.72 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n"
         );
     }
