@@ -28,6 +28,7 @@ use crate::{
     s3::S3,
     sockets::Sockets,
     sqs::Sqs,
+    wire::rates::Rates,
 };
 
 /// No more regions than this are made: AWS has fewer, and a client mustn't fill the memory with names.
@@ -36,6 +37,8 @@ const REGIONS: usize = 64;
 /// What all services share.
 #[derive(Debug)]
 pub struct Cloud {
+    /// Its own, to tell it from another cloud at the same address.
+    pub id: String,
     /// How it is to be.
     pub options: Options,
     /// How slow it is.
@@ -65,6 +68,7 @@ pub struct Region {
     pub gateway: Gateway,
     pub lambda: Lambda,
     pub logs: Logs,
+    pub rates: Rates,
     pub sockets: Sockets,
     pub sqs: Sqs,
 }
@@ -139,6 +143,7 @@ impl Cloud {
                 source,
             })?;
         Ok(Self {
+            id: uuid::Uuid::new_v4().to_string(),
             delays: Delays::new(options.fidelity, options.time_scale),
             faults: Faults::new(options.faults.clone()),
             iam: Iam::default(),
@@ -223,6 +228,7 @@ impl Region {
             gateway: Gateway::default(),
             lambda: Lambda::default(),
             logs: Logs::default(),
+            rates: Rates::default(),
             sockets: Sockets::default(),
             sqs: Sqs::default(),
         }

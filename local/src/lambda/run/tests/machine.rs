@@ -6,9 +6,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
-use hyper::{Request, body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
 use crate::{
@@ -67,19 +64,7 @@ impl Machine {
             looks: false,
             ..Limits::default()
         });
-        let serving = Arc::clone(&cloud);
-        cloud.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                stream.set_nodelay(true).unwrap();
-                let cloud = Arc::clone(&serving);
-                serving.spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&cloud), request));
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
-            }
-        });
+        cloud.spawn(crate::wire::serve(Arc::clone(&cloud), listener));
         Self {
             cloud,
             region,
@@ -190,14 +175,4 @@ pub async fn until(condition: impl Fn() -> bool) {
 /// Whether the operating system still has a process that runs.
 pub fn is_there(pid: u64) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-async fn answer(
-    cloud: Arc<Cloud>,
-    request: Request<Incoming>,
-) -> Result<hyper::Response<http_body_util::Full<Bytes>>, hyper::Error> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await?.to_bytes();
-    let path = head.uri.path().strip_prefix("/_runtime/").unwrap_or("");
-    Ok(crate::lambda::runtime_api(&cloud, &head.method, path, &head.headers, body).await)
 }
