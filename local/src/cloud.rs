@@ -196,7 +196,7 @@ impl Cloud {
         }
         let region = regions
             .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Region::new(name)));
+            .or_insert_with(|| Arc::new(Region::new(name, self)));
         Ok(Arc::clone(region))
     }
 
@@ -220,13 +220,13 @@ impl Cloud {
 }
 
 impl Region {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, cloud: &Cloud) -> Self {
         Self {
             name: name.to_owned(),
             cloudwatch: CloudWatch::default(),
             dynamodb: DynamoDb::default(),
             gateway: Gateway::default(),
-            lambda: Lambda::default(),
+            lambda: Lambda::new(name, cloud.work(), cloud.options.keep.as_deref()),
             logs: Logs::default(),
             rates: Rates::default(),
             sockets: Sockets::default(),
