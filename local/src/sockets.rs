@@ -1,5 +1,10 @@
 //! The WebSocket data plane: connections, routes, integrations, @connections.
 
+#[allow(dead_code, reason = "being built")]
+mod json_path;
+#[allow(dead_code, reason = "being built")]
+mod template;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
