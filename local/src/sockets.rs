@@ -1,9 +1,10 @@
 //! The WebSocket data plane: connections, routes, integrations, @connections.
 
-#[allow(dead_code, reason = "being built")]
+mod ids;
 mod json_path;
-#[allow(dead_code, reason = "being built")]
+mod selection;
 mod template;
+mod throttle;
 
 use std::sync::Arc;
 

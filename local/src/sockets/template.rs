@@ -58,6 +58,14 @@ impl Template {
     }
 }
 
+/// A JSON value as API Gateway makes a string of it: `text`, `1`, `[a, b]`, `{k=v}`.
+pub(super) fn printed(json: &serde_json::Value) -> String {
+    match json {
+        serde_json::Value::String(text) => text.clone(),
+        other => value::Value::from_json(other).printed(),
+    }
+}
+
 impl Fault {
     fn new(line: usize, what: impl Into<String>) -> Self {
         Self {
