@@ -4,6 +4,7 @@
 
 mod build;
 mod completions;
+mod demo;
 mod deploy;
 mod destroy;
 mod dev;
@@ -119,6 +120,7 @@ enum ColorArg {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
+    Demo(demo::Demo),
     Dev(dev::Dev),
     Local(local::Local),
     Build(build::Build),
@@ -174,6 +176,7 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Init(command) => command.run(report),
         Command::Schema(_) => schema::run(),
         Command::Completions(command) => command.run(),
+        Command::Demo(command) => block_on(command.run(report)),
         Command::Dev(command) => block_on(command.run(global, report)),
         Command::Local(command) => block_on(command.run(report)),
         Command::Build(command) => block_on(command.run(global, report)),

@@ -65,9 +65,9 @@ impl Target {
         })
     }
 
-    /// The region that is deployed to.
-    pub fn region(&self) -> &str {
-        &self.aws.identity().region
+    /// The clients of that cloud.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
     }
 
     /// Brings the cloud to what the project says.

@@ -198,9 +198,15 @@ impl Cloud {
                 format!("`{name}` isn't a region here"),
             ));
         }
-        let region = regions
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Region::new(name)));
+        let region = regions.entry(name.to_owned()).or_insert_with(|| {
+            let region = Arc::new(Region::new(name, self));
+            // A unit test without a runtime has no need of alarms.
+            if tokio::runtime::Handle::try_current().is_ok() {
+                let watched = Arc::downgrade(&region);
+                self.spawn(crate::cloudwatch::run(watched, self.delays));
+            }
+            region
+        });
         Ok(Arc::clone(region))
     }
 
@@ -224,13 +230,13 @@ impl Cloud {
 }
 
 impl Region {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, cloud: &Cloud) -> Self {
         Self {
             name: name.to_owned(),
             cloudwatch: CloudWatch::default(),
             dynamodb: DynamoDb::default(),
             gateway: Gateway::default(),
-            lambda: Lambda::default(),
+            lambda: Lambda::new(name, cloud.work(), cloud.options.keep.as_deref()),
             logs: Logs::default(),
             rates: Rates::default(),
             sockets: Sockets::default(),

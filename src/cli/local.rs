@@ -71,6 +71,18 @@ pub struct Here {
 }
 
 impl CloudArgs {
+    /// The default cloud on another port.
+    pub fn on_port(port: u16) -> Self {
+        Self {
+            port,
+            keep: None,
+            fidelity: FidelityArg::Instant,
+            time_scale: 1.0,
+            faults: Vec::new(),
+            verify_signatures: false,
+        }
+    }
+
     /// Starts it. `project` is the folder of the project that it's for.
     pub async fn start(&self, project: Option<PathBuf>, report: &Report) -> Result<Here, Failure> {
         let options = wsless_local::Options {
