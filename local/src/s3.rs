@@ -17,6 +17,8 @@ mod state;
 mod tests;
 mod xml;
 
+use std::borrow::Cow;
+
 use hyper::HeaderMap;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
@@ -50,9 +52,34 @@ impl S3 {
     }
 }
 
-/// A member of the path or the query.
+/// A member of the path or the query, by its name there; the wire gives some by the model's names.
 fn input<'c>(call: &'c Call, member: &str) -> Option<&'c str> {
-    call.input.get(member).and_then(Value::as_str)
+    value(call, member)?.as_str()
+}
+
+/// A number in the query, as it came.
+fn number<'c>(call: &'c Call, member: &str) -> Option<Cow<'c, str>> {
+    match value(call, member)? {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        other => Some(Cow::Owned(other.to_string())),
+    }
+}
+
+fn value<'c>(call: &'c Call, member: &str) -> Option<&'c Value> {
+    call.input
+        .get(member)
+        .or_else(|| call.input.get(&modelled(member)))
+}
+
+/// `continuation-token` is `ContinuationToken` in the model.
+fn modelled(member: &str) -> String {
+    member
+        .split('-')
+        .flat_map(|part| {
+            let (first, rest) = part.split_at(part.len().min(1));
+            [first.to_ascii_uppercase(), rest.to_owned()]
+        })
+        .collect()
 }
 
 /// A header, if it's text.

@@ -1,6 +1,7 @@
-//! Bodies as they come: in chunks or whole, with digests that must be right. Pure.
+//! Bodies, and the digests that came with them and must be right. Pure.
 //!
-//! [S3 API reference, Signature calculations for a chunked upload; Checking object integrity]
+//! The wire has taken chunks apart already, and put what trailed them among the headers.
+//! [S3 user guide, checking object integrity]
 
 use std::fmt::Write as _;
 
@@ -39,10 +40,9 @@ impl Received {
     }
 }
 
-/// Takes a body out of its chunks, if it has any, and compares its digests with those that came with it.
+/// Compares a body's digests with those that came with it.
 pub fn receive(headers: &HeaderMap, body: &Bytes) -> Result<Received> {
-    let (bytes, trailers) = unchunked(headers, body)?;
-    let md5: [u8; 16] = Md5::digest(&bytes).into();
+    let md5: [u8; 16] = Md5::digest(body).into();
     if let Some(wanted) = header(headers, "content-md5") {
         let invalid = || {
             AwsError::new(
@@ -66,9 +66,9 @@ pub fn receive(headers: &HeaderMap, body: &Bytes) -> Result<Received> {
             .member("CalculatedDigest", STANDARD.encode(md5)));
         }
     }
-    let checksum = checksum(headers, &trailers, &bytes)?;
+    let checksum = checksum(headers, body)?;
     Ok(Received {
-        bytes,
+        bytes: body.clone(),
         md5,
         checksum,
     })
@@ -81,18 +81,11 @@ pub fn has_digest(headers: &HeaderMap) -> bool {
         || headers.keys().any(|name| name.as_str().starts_with(PREFIX))
 }
 
-fn checksum(
-    headers: &HeaderMap,
-    trailers: &[(String, String)],
-    bytes: &[u8],
-) -> Result<(String, String)> {
-    let in_headers = headers
+fn checksum(headers: &HeaderMap, bytes: &[u8]) -> Result<(String, String)> {
+    let given = headers
         .iter()
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let in_trailers = trailers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    let mut found = in_headers.chain(in_trailers).filter(|(name, _)| {
+    let mut found = given.filter(|(name, _)| {
         name.starts_with(PREFIX)
             && ![
                 "x-amz-checksum-mode",
@@ -150,66 +143,4 @@ fn compute(algorithm: &str, bytes: &[u8]) -> Option<String> {
         "md5" => STANDARD.encode(Md5::digest(bytes)),
         _ => return None,
     })
-}
-
-/// The bytes without their chunks' frames, and what trails them.
-///
-/// Signatures of single chunks aren't looked at. A body that has its decoded length already is left as it is.
-fn unchunked(headers: &HeaderMap, body: &Bytes) -> Result<(Bytes, Vec<(String, String)>)> {
-    let is_chunked = header(headers, "x-amz-content-sha256")
-        .is_some_and(|hash| hash.starts_with("STREAMING-"))
-        || header(headers, "content-encoding").is_some_and(|encodings| {
-            encodings
-                .split(',')
-                .any(|encoding| encoding.trim().eq_ignore_ascii_case("aws-chunked"))
-        });
-    let length: Option<usize> = header(headers, "x-amz-decoded-content-length")
-        .and_then(|length| length.trim().parse().ok());
-    if !is_chunked || length == Some(body.len()) {
-        return Ok((body.clone(), Vec::new()));
-    }
-    let incomplete = || {
-        AwsError::new(
-            400,
-            "IncompleteBody",
-            "The request body terminated unexpectedly",
-        )
-    };
-    let (bytes, trailers) = chunks(body).ok_or_else(incomplete)?;
-    if length.is_some_and(|length| length != bytes.len()) {
-        return Err(incomplete());
-    }
-    Ok((bytes, trailers))
-}
-
-fn chunks(body: &[u8]) -> Option<(Bytes, Vec<(String, String)>)> {
-    let mut bytes = Vec::with_capacity(body.len());
-    let mut rest = body;
-    loop {
-        let line;
-        (line, rest) = split_line(rest)?;
-        let size = line.split(';').next()?;
-        let size = usize::from_str_radix(size.trim(), 16).ok()?;
-        if size == 0 {
-            break;
-        }
-        let (chunk, after) = rest.split_at_checked(size)?;
-        bytes.extend_from_slice(chunk);
-        rest = after.strip_prefix(b"\r\n")?;
-    }
-    let mut trailers = Vec::new();
-    while let Some((line, after)) = split_line(rest) {
-        rest = after;
-        if let Some((name, value)) = line.split_once(':') {
-            trailers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
-        }
-    }
-    Some((bytes.into(), trailers))
-}
-
-/// A line, and what follows its `\r\n`.
-fn split_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
-    let (line, rest) = bytes.split_at_checked(end)?;
-    Some((std::str::from_utf8(line).ok()?, rest.get(2..)?))
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     body, bucket, bucket_mut, bucket_name,
     errors::{self, invalid_argument, malformed_xml},
-    input, objects,
+    input, number, objects,
     state::{AccessBlock, Bucket, Versioning},
     xml,
 };
@@ -192,7 +192,7 @@ pub fn delete(call: &Call) -> Result<Answer> {
 
 /// `ListBuckets`.
 pub fn list(call: &Call) -> Result<Answer> {
-    let most = match input(call, "max-buckets") {
+    let most = match number(call, "max-buckets").as_deref() {
         None => 10_000,
         Some(text) => text
             .parse()

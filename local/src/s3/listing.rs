@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{
     bucket, bucket_name, buckets,
     errors::invalid_argument,
-    input,
+    input, number,
     objects::iso,
     state::{Bucket, Object},
     xml::{self, Xml},
@@ -119,9 +119,10 @@ pub fn parse_token(token: &str) -> Result<String> {
 }
 
 fn most(call: &Call) -> Result<usize> {
-    let Some(text) = input(call, "max-keys").filter(|text| !text.is_empty()) else {
+    let Some(text) = number(call, "max-keys").filter(|text| !text.is_empty()) else {
         return Ok(PAGE);
     };
+    let text = &*text;
     match text.parse::<i64>() {
         Ok(number) if number < 0 => Err(invalid_argument(
             "Argument maxKeys must be an integer between 0 and 2147483647",

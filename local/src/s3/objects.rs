@@ -125,19 +125,10 @@ pub fn put(call: &Call) -> Result<Answer> {
         return copy(call, bucket_name, key, source);
     }
     if call.body.len() > OBJECT {
-        // Frames of chunks count little; what is really too long is found below.
-        let is_hopeless = header(&call.headers, "x-amz-decoded-content-length")
-            .and_then(|length| length.parse::<usize>().ok())
-            .is_none_or(|length| length > OBJECT);
-        if is_hopeless {
-            return Err(errors::too_large(call.body.len()));
-        }
+        return Err(errors::too_large(call.body.len()));
     }
     let headers = kept_headers(&call.headers)?;
     let received = body::receive(&call.headers, &call.body)?;
-    if received.bytes.len() > OBJECT {
-        return Err(errors::too_large(received.bytes.len()));
-    }
     let object = Object {
         version: NO_VERSION.to_owned(),
         is_marker: false,

@@ -155,7 +155,6 @@ async fn an_object_is_read_back_with_its_headers() {
         ("content-type", "application/json"),
         ("content-encoding", "gzip,aws-chunked"),
         ("x-amz-meta-owner", "ann"),
-        ("x-amz-decoded-content-length", "5"),
     ];
     let put = client.put("a/b c", "hello", &headers).await.unwrap();
     let etag = "\"5d41402abc4b2a76b9719d911017c592\"";
@@ -324,38 +323,6 @@ async fn a_body_must_be_what_its_digest_says() {
 }
 
 #[tokio::test]
-async fn chunks_are_put_together_and_their_trailer_checked() {
-    let client = Client::with_bucket().await;
-    let streamed = |length: &'static str, sum: &'static str| {
-        let body = format!(
-            "3;chunk-signature=00\r\nhel\r\n2\r\nlo\r\n0\r\nx-amz-checksum-crc32:{sum}\r\n\r\n"
-        );
-        let client = &client;
-        async move {
-            let headers = [
-                ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-                ("x-amz-decoded-content-length", length),
-                ("content-encoding", "aws-chunked"),
-                ("x-amz-trailer", "x-amz-checksum-crc32"),
-            ];
-            client.call("PutObject", at("k"), &headers, body).await
-        }
-    };
-    streamed("5", "NhCmhg==").await.unwrap();
-    let got = client.get("k", &[]).await.unwrap();
-    assert_eq!(body(&got), "hello");
-    assert_eq!(head(&got, "content-encoding"), "");
-    assert_eq!(
-        refused(streamed("5", "AhCmhg==").await),
-        is(400, "BadDigest")
-    );
-    assert_eq!(
-        refused(streamed("6", "NhCmhg==").await),
-        is(400, "IncompleteBody")
-    );
-}
-
-#[tokio::test]
 async fn lists_are_sorted_rolled_up_and_paged() {
     let client = Client::with_bucket().await;
     for key in ["b", "a/2", "a/1", "a", "c/x/y", "é<&"] {
@@ -376,7 +343,8 @@ async fn lists_are_sorted_rolled_up_and_paged() {
         .await;
     assert_eq!(keys(&encoded), ["%C3%A9%3C%26"]);
     let mut found = Vec::new();
-    let mut input = json!({ "max-keys": "1", "delimiter": "/" });
+    // By the model's names too, as the wire has them.
+    let mut input = json!({ "MaxKeys": 1, "Delimiter": "/" });
     loop {
         let list = client.list(input.clone()).await;
         found.extend(keys(&list).into_iter().map(str::to_owned));
@@ -384,7 +352,7 @@ async fn lists_are_sorted_rolled_up_and_paged() {
         let Some(token) = list.text("NextContinuationToken") else {
             break;
         };
-        input["continuation-token"] = json!(token);
+        input["ContinuationToken"] = json!(token);
     }
     assert_eq!(found, ["a", "a/", "b", "c/", "é<&"]);
     for (name, value) in [
@@ -462,20 +430,21 @@ async fn many_are_deleted_at_once() {
     assert_eq!(refused(undigested), is(400, "InvalidRequest"));
 }
 
+async fn create(client: &Client, name: &str, constraint: &str) -> Result<Answer, AwsError> {
+    let body = match constraint {
+        "" => String::new(),
+        constraint => format!(
+            "<CreateBucketConfiguration><LocationConstraint>{constraint}</LocationConstraint></CreateBucketConfiguration>"
+        ),
+    };
+    client
+        .call("CreateBucket", json!({ "Bucket": name }), &[], body)
+        .await
+}
+
 #[tokio::test]
 async fn buckets_are_made_by_the_rules_of_their_region() {
     let mut client = Client::new();
-    async fn create(client: &Client, name: &str, constraint: &str) -> Result<Answer, AwsError> {
-        let body = match constraint {
-            "" => String::new(),
-            constraint => format!(
-                "<CreateBucketConfiguration><LocationConstraint>{constraint}</LocationConstraint></CreateBucketConfiguration>"
-            ),
-        };
-        client
-            .call("CreateBucket", json!({ "Bucket": name }), &[], body)
-            .await
-    }
     for odd in [
         "ab",
         "Upper",
@@ -887,9 +856,6 @@ proptest! {
     fn nothing_that_comes_makes_reading_panic(body in prop::collection::vec(any::<u8>(), 0..200), text in "[<>/a&;! ]{0,40}") {
         let _ = xml::read(&body, "Delete");
         let _ = xml::read(text.as_bytes(), "a");
-        let mut headers = HeaderMap::new();
-        headers.insert("x-amz-content-sha256", "STREAMING-X".parse().unwrap());
-        let _ = super::body::receive(&headers, &Bytes::from(body));
         let _ = range(Some(&text), 10);
         let _ = parse_date(&text);
     }
