@@ -23,6 +23,7 @@ use crate::{
     fidelity::Delays,
     gateway::Gateway,
     iam::Iam,
+    keep::Kept,
     lambda::Lambda,
     logs::Logs,
     s3::S3,
@@ -51,6 +52,8 @@ pub struct Cloud {
     pub s3: S3,
     /// What goes wrong on purpose.
     pub faults: Faults,
+    /// Where what it holds is kept.
+    pub kept: Kept,
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
     work: tempfile::TempDir,
     tasks: TaskTracker,
@@ -148,6 +151,7 @@ impl Cloud {
             faults: Faults::new(options.faults.clone()),
             iam: Iam::default(),
             s3: S3::default(),
+            kept: Kept::default(),
             regions: RwLock::default(),
             work,
             tasks: TaskTracker::new(),
@@ -194,9 +198,15 @@ impl Cloud {
                 format!("`{name}` isn't a region here"),
             ));
         }
-        let region = regions
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Region::new(name, self)));
+        let region = regions.entry(name.to_owned()).or_insert_with(|| {
+            let region = Arc::new(Region::new(name, self));
+            // A unit test without a runtime has no need of alarms.
+            if tokio::runtime::Handle::try_current().is_ok() {
+                let watched = Arc::downgrade(&region);
+                self.spawn(crate::cloudwatch::run(watched, self.delays));
+            }
+            region
+        });
         Ok(Arc::clone(region))
     }
 
@@ -256,7 +266,7 @@ impl Running {
         self.cloud.ending.cancel();
         self.cloud.tasks.close();
         self.cloud.tasks.wait().await;
-        crate::keep::keep(&self.cloud)
+        crate::keep::close(&self.cloud)
     }
 }
 

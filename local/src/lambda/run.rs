@@ -66,7 +66,7 @@ impl Default for Limits {
         let cores = cores();
         Self {
             init: Duration::from_secs(10),
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
             look: Duration::from_secs(1),
             looks: true,
             processes: cores.saturating_mul(32).clamp(128, 512),
@@ -115,11 +115,7 @@ impl Runner {
             return Arc::clone(function);
         }
         let mut functions = self.functions.write();
-        Arc::clone(
-            functions
-                .entry(name.to_owned())
-                .or_insert_with(Arc::default),
-        )
+        Arc::clone(functions.entry(name.to_owned()).or_default())
     }
 
     fn process(&self, number: u128) -> Option<Arc<Process>> {

@@ -80,13 +80,13 @@ impl Output {
         }
     }
 
-    /// Reads what the process has written so far: how many bytes.
-    pub fn read(&self) -> usize {
+    /// Reads what the process has written so far: whether that was much.
+    pub fn read(&self) -> bool {
         let mut state = self.state.lock();
         let before = state.waiting.len();
         let read = self.read_into(&mut state);
         self.tell(before, &state);
-        read
+        read >= CHUNK
     }
 
     /// An invocation begins.

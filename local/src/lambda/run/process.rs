@@ -284,7 +284,7 @@ impl Process {
         let mut state = self.state.lock();
         match &state.phase {
             Phase::Starting if now >= self.began + init => Watch::NotStarted,
-            Phase::Starting => Watch::Until(self.began + init),
+            Phase::Starting => Watch::Until((self.began + init).min(now + timeout)),
             Phase::Running(running) if now < running.began + timeout => {
                 Watch::Until(running.began + timeout)
             }

@@ -235,7 +235,8 @@ async fn watch(cloud: &Arc<Cloud>, life: &Life, log: &mut Log, mut child: Child)
     } else {
         life.region.lambda.runner.limits().init
     };
-    let look = tokio::time::sleep_until(process.began + init);
+    // Looked at once in a timeout's time, nothing can run for longer: no timer for each invocation.
+    let look = tokio::time::sleep(init.min(process.pool.version.timeout));
     tokio::pin!(look);
     let mut store_at: Option<Instant> = None;
     let mut read_at = Instant::now();
@@ -260,8 +261,10 @@ async fn watch(cloud: &Arc<Cloud>, life: &Life, log: &mut Log, mut child: Child)
                 tokio::time::sleep_until(read_at).await;
                 output.readable().await;
             } => {
-                output.read();
-                read_at = Instant::now() + PAUSE;
+                // A process that writes little may wait, one that fills the pipe not.
+                if !output.read() {
+                    read_at = Instant::now() + PAUSE;
+                }
             }
         }
     }
