@@ -88,6 +88,10 @@ pub(super) struct Edit<'a> {
 impl<'a> Edit<'a> {
     /// One that starts now.
     pub fn new(entry: &'a mut Entry, now: Millis, delays: Delays) -> Self {
+        for stage in entry.api.stages.values_mut() {
+            // Nobody meets it any more: it needn't be held, or kept.
+            stage.before.take_if(|_| stage.moves_at <= now);
+        }
         Self {
             api: &mut entry.api,
             now,

@@ -1,6 +1,7 @@
 //! The control plane through [`cloud::perform`], as clients call it.
 
 mod control;
+mod routing;
 mod stages;
 mod time;
 
