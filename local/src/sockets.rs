@@ -1,5 +1,11 @@
 //! The WebSocket data plane: connections, routes, integrations, @connections.
 
+mod ids;
+mod json_path;
+mod selection;
+mod template;
+mod throttle;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
