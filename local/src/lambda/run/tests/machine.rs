@@ -111,7 +111,7 @@ impl Machine {
                 handler: "bootstrap".to_owned(),
                 environment,
                 memory_mib: 128,
-                timeout: Duration::from_secs(60),
+                timeout: Duration::from_mins(1),
                 code,
                 code_sha256: String::new(),
                 log_group: format!("/aws/lambda/{name}"),
@@ -167,7 +167,7 @@ pub async fn until(condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waited)
+    tokio::time::timeout(Duration::from_mins(1), waited)
         .await
         .expect("the condition doesn't come");
 }
