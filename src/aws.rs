@@ -13,7 +13,7 @@ use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
     provider_config::ProviderConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::{app_name::AppName, sdk_config::RequestChecksumCalculation};
@@ -23,6 +23,9 @@ pub use self::{
     retry::Settle,
 };
 use crate::diagnostic::Diagnostic;
+
+/// The embedded cloud's region, where neither the manifest nor the environment names one.
+const LOCAL_REGION: &str = "us-east-1";
 
 /// The services that wsless calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +126,8 @@ pub struct Options {
     pub profile: Option<String>,
     /// `--endpoint-url`.
     pub endpoint_url: Option<String>,
+    /// The endpoint is the embedded cloud's: it takes any credentials, and the user's own aren't sent to it.
+    pub local: bool,
 }
 
 /// Who is calling, and where.
@@ -364,6 +369,9 @@ impl Aws {
 ///
 /// As with the AWS CLI, `--profile` goes before keys in the environment, and those before `AWS_PROFILE`.
 fn profile(options: &Options) -> Option<String> {
+    if options.local {
+        return None;
+    }
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     options
         .profile
@@ -409,6 +417,13 @@ async fn load(options: &Options, profile: Option<&str>) -> SdkConfig {
     }
     if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
+    }
+    if options.local {
+        loader =
+            loader.credentials_provider(Credentials::new("local", "test", None, None, "wsless"));
+        if options.region.is_none() && std::env::var_os("AWS_REGION").is_none() {
+            loader = loader.region(Region::from_static(LOCAL_REGION));
+        }
     }
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);

@@ -43,9 +43,9 @@ use toolchain::{LinkerChoice, Toolchain};
 pub struct Request {
     /// The folder of `wsless.toml`, which holds the project's `Cargo.toml`.
     pub project_dir: PathBuf,
-    /// The processor that the functions run on.
-    pub architecture: Architecture,
-    /// The cargo profile of the handlers; the built-in ones are always built in `release`.
+    /// Where the functions run.
+    pub platform: Platform,
+    /// The cargo profile of the handlers.
     pub profile: String,
     /// The cargo binaries that the manifest names.
     pub binaries: BTreeSet<String>,
@@ -53,6 +53,33 @@ pub struct Request {
     pub builtins: bool,
     /// Whether cargo's own lines may carry colours.
     pub color: bool,
+}
+
+/// Where the functions run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// On Lambda, on this processor: linked for its glibc, and inspected.
+    Lambda(Architecture),
+    /// On this machine, in the embedded cloud: whatever its own toolchain makes, zipped without being compressed.
+    Host,
+}
+
+impl Platform {
+    /// The processor, in AWS's words.
+    pub fn architecture(self) -> Architecture {
+        match self {
+            Self::Lambda(architecture) => architecture,
+            Self::Host => Architecture::of_this_machine(),
+        }
+    }
+
+    /// What zips for it are told apart by.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Lambda(architecture) => architecture.as_str(),
+            Self::Host => "host",
+        }
+    }
 }
 
 /// Which of the two builds an event is about.
@@ -130,7 +157,7 @@ pub struct Artifact {
     pub unzipped_bytes: u64,
     /// The processor that it runs on.
     pub architecture: Architecture,
-    /// The newest glibc that it asks for; absent, it's static.
+    /// The newest glibc that it asks for; absent, it's static, or for this machine alone.
     pub glibc: Option<GlibcVersion>,
 }
 
@@ -183,6 +210,19 @@ pub async fn build(
     build_in(request, &surroundings, on_event).await
 }
 
+/// The folders whose files a build reads: those of the packages in the project's workspace, and the project's own.
+///
+/// Where cargo can't read the workspace, the project's own alone: that is where the mistake is.
+pub async fn source_folders(project_dir: &Path) -> BTreeSet<PathBuf> {
+    let folder = std::path::absolute(project_dir).unwrap_or_else(|_| project_dir.to_owned());
+    let mut folders = match Project::read(&folder).await {
+        Ok(project) => project.package_folders,
+        Err(_) => BTreeSet::new(),
+    };
+    folders.insert(folder);
+    folders
+}
+
 /// What a build takes from outside its request; tests put other things in its place.
 struct Surroundings {
     /// The handlers' crate.
@@ -217,7 +257,7 @@ async fn build_in(
     let selection = project.select(&request.binaries)?;
     let toolchain = Toolchain::find(
         &project_dir,
-        request.architecture,
+        request.platform,
         surroundings.linker,
         &surroundings.program,
     )
@@ -236,6 +276,7 @@ async fn build_in(
             profile: &request.profile,
             environment: project::profile_defaults(
                 &request.profile,
+                request.platform,
                 &project.workspace_root,
                 &project_dir,
             ),
@@ -248,8 +289,12 @@ async fn build_in(
         artifacts.handlers = package_all(
             Part::Handlers,
             &executables,
-            &project.target_dir.join("lambda"),
-            (request.architecture, toolchain.linker),
+            &project.target_dir.join(match request.platform {
+                // cargo-lambda's place for it.
+                Platform::Lambda(_) => "lambda",
+                Platform::Host => "wsless/host",
+            }),
+            (request.platform, toolchain.linker),
             on_event,
         )
         .await?;
@@ -257,8 +302,8 @@ async fn build_in(
     if request.builtins {
         artifacts.builtins = builtins::build(
             &surroundings.sources,
-            &project.target_dir.join("wsless/builtins"),
-            (request.architecture, request.color),
+            &project.target_dir,
+            request,
             &toolchain,
             on_event,
         )
@@ -272,7 +317,7 @@ async fn package_all(
     part: Part,
     executables: &BTreeMap<String, PathBuf>,
     folder: &Path,
-    (architecture, linker): (Architecture, Linker),
+    (platform, linker): (Platform, Linker),
     on_event: &(dyn Fn(Event) + Sync),
 ) -> Result<BTreeMap<String, Artifact>, Error> {
     let packaging = executables.iter().map(|(name, executable)| {
@@ -280,7 +325,7 @@ async fn package_all(
             name.clone(),
             executable.clone(),
             folder.to_owned(),
-            architecture,
+            platform,
         )
     });
     let mut artifacts = BTreeMap::new();

@@ -4,12 +4,16 @@
 
 mod build;
 mod completions;
+mod demo;
 mod deploy;
 mod destroy;
+mod dev;
 mod failure;
 mod init;
+mod local;
 mod plan;
 mod schema;
+mod signals;
 mod unlock;
 mod work;
 
@@ -78,6 +82,9 @@ pub struct Global {
     /// The address of all AWS services, for an emulator
     #[arg(long, global = true, value_name = "URL")]
     endpoint_url: Option<String>,
+    /// The embedded cloud that runs on this machine (`wsless local`, `wsless dev`)
+    #[arg(long, global = true, conflicts_with_all = ["endpoint_url", "profile"])]
+    local: bool,
     /// Who reads standard output
     #[arg(long, global = true, value_enum, default_value_t = OutputArg::Human)]
     output: OutputArg,
@@ -113,6 +120,9 @@ enum ColorArg {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Init),
+    Demo(demo::Demo),
+    Dev(dev::Dev),
+    Local(local::Local),
     Build(build::Build),
     Plan(plan::Plan),
     Deploy(deploy::Deploy),
@@ -166,6 +176,9 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Init(command) => command.run(report),
         Command::Schema(_) => schema::run(),
         Command::Completions(command) => command.run(),
+        Command::Demo(command) => block_on(command.run(report)),
+        Command::Dev(command) => block_on(command.run(global, report)),
+        Command::Local(command) => block_on(command.run(report)),
         Command::Build(command) => block_on(command.run(global, report)),
         Command::Plan(command) => block_on(command.run(global, report)),
         Command::Deploy(command) => block_on(command.run(global, report)),

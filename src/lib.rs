@@ -5,9 +5,14 @@
 pub mod aws;
 pub mod build;
 pub mod cli;
+pub mod client;
+pub mod demo;
+pub mod dev;
 pub mod diagnostic;
 pub mod engine;
+pub mod local;
 pub mod manifest;
+pub mod observe;
 pub mod project;
 pub mod report;
 pub mod resource;

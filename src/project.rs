@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     aws::Identity,
-    build::{self, Artifact, Artifacts},
+    build::{self, Artifact, Artifacts, Platform},
     diagnostic::{Diagnostic, SourceFile},
-    engine::{scope::Scope, stack::Stack},
-    manifest::{self, Manifest},
+    engine::{address::Address, scope::Scope, stack::Stack},
+    manifest::{self, Architecture, Manifest},
+    resource,
     stack::{self, Code, Codes},
 };
 
@@ -42,16 +43,23 @@ pub struct Project {
     pub manifest: Manifest,
     /// What the user should know of the manifest.
     pub warnings: Vec<Diagnostic>,
+    /// Whether its functions run on this machine, in the embedded cloud.
+    is_here: bool,
+}
+
+/// The manifest that a command is about: at `path`, or the one of the current folder or the nearest one above it.
+pub fn locate(path: Option<&Path>) -> Result<PathBuf, Vec<Diagnostic>> {
+    match path {
+        Some(path) if path.is_dir() => Ok(path.join(MANIFEST)),
+        Some(path) => Ok(path.to_owned()),
+        None => find(),
+    }
 }
 
 impl Project {
     /// Reads the manifest at `path`, or the one of the current folder or the nearest one above it.
     pub fn open(path: Option<&Path>, stage: &str) -> Result<Self, Vec<Diagnostic>> {
-        let path = match path {
-            Some(path) if path.is_dir() => path.join(MANIFEST),
-            Some(path) => path.to_owned(),
-            None => find()?,
-        };
+        let path = locate(path)?;
         let text = read(&path).map_err(|error| vec![unreadable(&path, &error)])?;
         let file = Arc::new(SourceFile {
             path: shown(&path),
@@ -67,7 +75,16 @@ impl Project {
             stage: stage.to_owned(),
             manifest: parsed.manifest,
             warnings: parsed.warnings,
+            is_here: false,
         })
+    }
+
+    /// Its functions run on this machine, whatever processor the manifest names for Lambda.
+    #[must_use]
+    pub fn here(mut self) -> Self {
+        self.is_here = true;
+        self.manifest.build.architecture = Architecture::of_this_machine();
+        self
     }
 
     /// Whose stage it is in an account and region.
@@ -96,7 +113,11 @@ impl Project {
     ) -> Result<Artifacts, build::Error> {
         let request = build::Request {
             project_dir: self.dir.clone(),
-            architecture: self.manifest.build.architecture,
+            platform: if self.is_here {
+                Platform::Host
+            } else {
+                Platform::Lambda(self.manifest.build.architecture)
+            },
             profile: self.manifest.build.profile.clone(),
             binaries: self.binaries(),
             builtins: true,
@@ -160,6 +181,22 @@ impl Project {
             format!("{commit}+")
         })
     }
+}
+
+/// The address that clients connect to; nothing without a stage to connect to.
+pub fn endpoint(
+    attributes: &BTreeMap<Address, resource::Attributes>,
+    stage: &str,
+) -> Option<String> {
+    let of_kind = |kind| {
+        attributes
+            .iter()
+            .find(move |(address, _)| address.kind() == kind)
+    };
+    of_kind(resource::stage::KIND)?;
+    of_kind(resource::api::KIND)
+        .and_then(|(_, attributes)| attributes.get("client_url"))
+        .map(|url| format!("{url}/{stage}"))
 }
 
 fn keep(

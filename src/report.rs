@@ -21,6 +21,7 @@ use crate::{diagnostic::Diagnostic, engine::plan::Plan};
 mod diagnostic;
 mod difference;
 pub mod json;
+pub mod log;
 mod phase;
 mod plan;
 mod progress;
@@ -256,6 +257,19 @@ impl Report {
         } else {
             self.print_out(&words);
         }
+    }
+
+    /// A line that a handler logged, on standard output. The handlers' names take `width` columns.
+    pub fn log_line(&self, handler: &str, width: usize, text: &str) {
+        if self.is_json() {
+            let fields = json!({ "handler": handler, "text": text.trim_end() });
+            self.record("log", fields);
+            return;
+        }
+        let name = text::inline(handler);
+        let gap = " ".repeat(width.saturating_sub(text::width(&name)));
+        let name = text::paint(text::hue(handler), name);
+        self.print_out(&format!("{name}{gap}  {}\n", log::render(text)));
     }
 
     /// Words beside the results, on standard error.

@@ -86,6 +86,30 @@ pub fn write(template: Template, name: &str, dir: &Path) -> Result<Vec<PathBuf>,
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
+/// Brings a folder that a template was written into before, or a new one, to what the template says. Files that are
+/// as they should be keep their times, so that cargo builds only what differs.
+pub fn refresh(template: Template, name: &str, dir: &Path) -> Result<(), Vec<Diagnostic>> {
+    let failed = |path: &Path, error: &io::Error| {
+        vec![Diagnostic::error(
+            "init::io",
+            format!("can't write {}: {error}", path.display()),
+        )]
+    };
+    let files = files(template, name)
+        .map_err(|message| vec![Diagnostic::error("init::template", message)])?;
+    for (path, body) in files {
+        let path = dir.join(path);
+        if std::fs::read(&path).is_ok_and(|found| found == body) {
+            continue;
+        }
+        let parent = path.parent().unwrap_or(dir);
+        std::fs::create_dir_all(parent).map_err(|error| failed(parent, &error))?;
+        std::fs::write(&path, body).map_err(|error| failed(&path, &error))?;
+    }
+    build::write_sdk(dir).map_err(|error| error.diagnostics())?;
+    Ok(())
+}
+
 /// Takes back what was written into a folder that was empty or not there.
 fn clean_up(dir: &Path, keep_dir: bool) {
     if !keep_dir {

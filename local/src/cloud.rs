@@ -23,11 +23,13 @@ use crate::{
     fidelity::Delays,
     gateway::Gateway,
     iam::Iam,
+    keep::Kept,
     lambda::Lambda,
     logs::Logs,
     s3::S3,
     sockets::Sockets,
     sqs::Sqs,
+    wire::rates::Rates,
 };
 
 /// No more regions than this are made: AWS has fewer, and a client mustn't fill the memory with names.
@@ -36,6 +38,8 @@ const REGIONS: usize = 64;
 /// What all services share.
 #[derive(Debug)]
 pub struct Cloud {
+    /// Its own, to tell it from another cloud at the same address.
+    pub id: String,
     /// How it is to be.
     pub options: Options,
     /// How slow it is.
@@ -48,6 +52,8 @@ pub struct Cloud {
     pub s3: S3,
     /// What goes wrong on purpose.
     pub faults: Faults,
+    /// Where what it holds is kept.
+    pub kept: Kept,
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
     work: tempfile::TempDir,
     tasks: TaskTracker,
@@ -65,6 +71,7 @@ pub struct Region {
     pub gateway: Gateway,
     pub lambda: Lambda,
     pub logs: Logs,
+    pub rates: Rates,
     pub sockets: Sockets,
     pub sqs: Sqs,
 }
@@ -139,10 +146,12 @@ impl Cloud {
                 source,
             })?;
         Ok(Self {
+            id: uuid::Uuid::new_v4().to_string(),
             delays: Delays::new(options.fidelity, options.time_scale),
             faults: Faults::new(options.faults.clone()),
             iam: Iam::default(),
             s3: S3::default(),
+            kept: Kept::default(),
             regions: RwLock::default(),
             work,
             tasks: TaskTracker::new(),
@@ -189,9 +198,15 @@ impl Cloud {
                 format!("`{name}` isn't a region here"),
             ));
         }
-        let region = regions
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Region::new(name)));
+        let region = regions.entry(name.to_owned()).or_insert_with(|| {
+            let region = Arc::new(Region::new(name, self));
+            // A unit test without a runtime has no need of alarms.
+            if tokio::runtime::Handle::try_current().is_ok() {
+                let watched = Arc::downgrade(&region);
+                self.spawn(crate::cloudwatch::run(watched, self.delays));
+            }
+            region
+        });
         Ok(Arc::clone(region))
     }
 
@@ -220,14 +235,15 @@ impl Cloud {
 }
 
 impl Region {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, cloud: &Cloud) -> Self {
         Self {
             name: name.to_owned(),
             cloudwatch: CloudWatch::default(),
             dynamodb: DynamoDb::default(),
             gateway: Gateway::default(),
-            lambda: Lambda::default(),
+            lambda: Lambda::new(name, cloud.work(), cloud.options.keep.as_deref()),
             logs: Logs::default(),
+            rates: Rates::default(),
             sockets: Sockets::default(),
             sqs: Sqs::default(),
         }
@@ -255,7 +271,7 @@ impl Running {
         self.cloud.ending.cancel();
         self.cloud.tasks.close();
         self.cloud.tasks.wait().await;
-        crate::keep::keep(&self.cloud)
+        crate::keep::close(&self.cloud)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Artifact, Error, Event, Part,
+    Artifact, Error, Event, Part, Platform, Request,
     cargo::Invocation,
     files,
     package::{self, Novelty},
@@ -14,29 +14,34 @@ use super::{
     sdk::Sources,
     toolchain::Toolchain,
 };
-use crate::manifest::Architecture;
-
 /// The binaries of the handlers' crate.
 pub(super) const BUILTINS: [&str; 3] = ["connect", "disconnect", "push"];
 
-/// Always small: who debugs handlers doesn't debug these.
-const PROFILE: &str = "release";
-
-/// Builds them below `folder`, unless zips of the same source, compiler, target and linker are there.
+/// Builds them, unless zips of the same source, compiler, target and linker are there.
 pub(super) async fn build(
     sources: &Sources,
-    folder: &Path,
-    (architecture, color): (Architecture, bool),
+    target_dir: &Path,
+    request: &Request,
     toolchain: &Toolchain,
     on_event: &(dyn Fn(Event) + Sync),
 ) -> Result<BTreeMap<String, Artifact>, Error> {
     let sources = sources.clone().standalone();
+    let folder = &target_dir.join("wsless/builtins");
+    // For Lambda always small: who debugs handlers doesn't debug these. On this machine as quickly as may be: with the
+    // handlers' profile, and in their target directory, what both need is compiled once.
+    let (profile, target_dir) = match request.platform {
+        Platform::Lambda(_) => ("release", folder.join("target")),
+        Platform::Host => (request.profile.as_str(), target_dir.to_owned()),
+    };
     // A folder each for what differs, so that going from one processor to the other and back builds nothing anew.
-    let zips = folder.join(format!("{}-{}", toolchain.target, toolchain.linker));
+    let zips = folder.join(match request.platform {
+        Platform::Lambda(_) => format!("{}-{}", toolchain.target, toolchain.linker),
+        Platform::Host => format!("host-{profile}"),
+    });
     let stamp_path = zips.join("stamp");
     let stamp = format!("{}\n{}", sources.hash(), toolchain.rustc);
     if std::fs::read(&stamp_path).is_ok_and(|found| found == stamp.as_bytes())
-        && let Some(kept) = kept(&zips, architecture)
+        && let Some(kept) = kept(&zips, request.platform)
     {
         for artifact in kept.values() {
             on_event(Novelty::Reused.event(Part::Builtins, artifact));
@@ -53,11 +58,11 @@ pub(super) async fn build(
         manifest: &source.join("Cargo.toml"),
         packages: &BTreeSet::new(),
         binaries: &binaries,
-        profile: PROFILE,
-        environment: project::profile_defaults(PROFILE, &source, &source),
-        target_dir: &folder.join("target"),
+        profile,
+        environment: project::profile_defaults(profile, request.platform, &source, &source),
+        target_dir: &target_dir,
         locked: sources.has("Cargo.lock"),
-        color,
+        color: request.color,
     }
     .run(toolchain, on_event)
     .await?;
@@ -65,7 +70,7 @@ pub(super) async fn build(
         Part::Builtins,
         &executables,
         &zips,
-        (architecture, toolchain.linker),
+        (request.platform, toolchain.linker),
         on_event,
     )
     .await?;
@@ -75,11 +80,11 @@ pub(super) async fn build(
 }
 
 /// The zips of an earlier build, if all are there and whole.
-fn kept(zips: &Path, architecture: Architecture) -> Option<BTreeMap<String, Artifact>> {
+fn kept(zips: &Path, platform: Platform) -> Option<BTreeMap<String, Artifact>> {
     BUILTINS
         .into_iter()
         .map(|name| {
-            let artifact = package::read_package(zips, name, architecture, None)?;
+            let artifact = package::read_package(zips, name, platform, None)?;
             Some((name.to_owned(), artifact))
         })
         .collect()

@@ -12,11 +12,10 @@ use sha2::{Digest, Sha256};
 use zip::{CompressionMethod, DateTime, System, ZipWriter, write::SimpleFileOptions};
 
 use super::{
-    Artifact, Error, Event, Fault, Part,
+    Artifact, Error, Event, Fault, Part, Platform,
     elf::{self, GlibcVersion},
     files,
 };
-use crate::manifest::Architecture;
 
 /// A zip must be smaller, in bytes (aws-facts.md 3.2).
 pub(super) const MOST_ZIPPED: u64 = 52_428_800;
@@ -24,7 +23,7 @@ pub(super) const MOST_ZIPPED: u64 = 52_428_800;
 pub(super) const MOST_UNZIPPED: u64 = 262_144_000;
 
 /// Goes up when the inspection or the zip's form changes, so that older zips are made anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What came of one executable.
 pub(super) enum Outcome {
@@ -72,7 +71,7 @@ impl Novelty {
 #[derive(Serialize, Deserialize)]
 struct Stamp {
     format: u32,
-    architecture: String,
+    platform: String,
     /// SHA-256 of the executable, base64.
     executable: String,
     /// SHA-256 of the zip, base64.
@@ -86,16 +85,16 @@ pub(super) async fn package(
     name: String,
     executable: PathBuf,
     folder: PathBuf,
-    architecture: Architecture,
+    platform: Platform,
 ) -> Result<Outcome, Error> {
-    files::blocking(move || package_now(&name, &executable, &folder, architecture)).await
+    files::blocking(move || package_now(&name, &executable, &folder, platform)).await
 }
 
 fn package_now(
     name: &str,
     executable: &Path,
     folder: &Path,
-    architecture: Architecture,
+    platform: Platform,
 ) -> Result<Outcome, Error> {
     let zip_path = zip_path(folder, name)?;
     let refused = |faults: Vec<Fault>| {
@@ -114,20 +113,24 @@ fn package_now(
     let bytes =
         std::fs::read(executable).map_err(|source| Error::io("read", executable, source))?;
     let digest = sha256(&bytes);
-    if let Some(artifact) = read_package(folder, name, architecture, Some(&digest)) {
+    if let Some(artifact) = read_package(folder, name, platform, Some(&digest)) {
         return Ok(Outcome::Packaged(artifact, Novelty::Reused));
     }
-    let glibc = match elf::inspect(&bytes, architecture) {
-        Ok(glibc) => glibc,
-        Err(faults) => return refused(faults),
+    let glibc = match platform {
+        Platform::Host => None,
+        Platform::Lambda(architecture) => match elf::inspect(&bytes, architecture) {
+            Ok(glibc) => glibc,
+            Err(faults) => return refused(faults),
+        },
     };
-    let zip = zip_bootstrap(&bytes).map_err(|source| Error::io("zip", executable, source))?;
+    let zip =
+        zip_bootstrap(&bytes, platform).map_err(|source| Error::io("zip", executable, source))?;
     if let Some(fault) = zip_fault(zip.len() as u64) {
         return refused(vec![fault]);
     }
     let stamp = Stamp {
         format: FORMAT,
-        architecture: architecture.as_str().to_owned(),
+        platform: platform.as_str().to_owned(),
         executable: digest,
         zip: sha256(&zip),
         unzipped_bytes: bytes.len() as u64,
@@ -141,23 +144,23 @@ fn package_now(
     files::write_atomically(&stamp_path, &json)
         .map_err(|source| Error::io("write", &stamp_path, source))?;
     Ok(Outcome::Packaged(
-        artifact(name, zip_path, zip, stamp, glibc, architecture),
+        artifact(name, zip_path, zip, stamp, glibc, platform),
         Novelty::Written,
     ))
 }
 
-/// The zip of `name` as it lies there, if it's whole and for this processor, and made of the executable whose SHA-256
+/// The zip of `name` as it lies there, if it's whole and for this platform, and made of the executable whose SHA-256
 /// is `executable`, if that is given.
 pub(super) fn read_package(
     folder: &Path,
     name: &str,
-    architecture: Architecture,
+    platform: Platform,
     executable: Option<&str>,
 ) -> Option<Artifact> {
     let zip_path = zip_path(folder, name).ok()?;
     let stamp: Stamp = serde_json::from_slice(&std::fs::read(stamp_path(&zip_path)).ok()?).ok()?;
     let fits = stamp.format == FORMAT
-        && stamp.architecture == architecture.as_str()
+        && stamp.platform == platform.as_str()
         && executable.is_none_or(|executable| executable == stamp.executable);
     if !fits {
         return None;
@@ -170,7 +173,7 @@ pub(super) fn read_package(
         Some(version) => Some(version.parse().ok()?),
         None => None,
     };
-    Some(artifact(name, zip_path, zip, stamp, glibc, architecture))
+    Some(artifact(name, zip_path, zip, stamp, glibc, platform))
 }
 
 fn artifact(
@@ -179,7 +182,7 @@ fn artifact(
     zip: Vec<u8>,
     stamp: Stamp,
     glibc: Option<GlibcVersion>,
-    architecture: Architecture,
+    platform: Platform,
 ) -> Artifact {
     Artifact {
         name: name.to_owned(),
@@ -188,7 +191,7 @@ fn artifact(
         zip: Arc::from(zip),
         sha256_base64: stamp.zip,
         unzipped_bytes: stamp.unzipped_bytes,
-        architecture,
+        architecture: platform.architecture(),
         glibc,
     }
 }
@@ -219,10 +222,17 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The same bytes give the same zip, on any system and at any time.
-fn zip_bootstrap(executable: &[u8]) -> std::io::Result<Vec<u8>> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(9))
+fn zip_bootstrap(executable: &[u8], platform: Platform) -> std::io::Result<Vec<u8>> {
+    let options = match platform {
+        Platform::Lambda(_) => SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .compression_level(Some(9)),
+        // It goes nowhere: who waits for an edit's answer shouldn't wait for a smaller file.
+        Platform::Host => {
+            SimpleFileOptions::default().compression_method(CompressionMethod::Stored)
+        }
+    };
+    let options = options
         .last_modified_time(DateTime::DEFAULT)
         .system(System::Unix)
         .unix_permissions(0o755);

@@ -9,7 +9,7 @@ use std::{
 use cargo_metadata::{Metadata, MetadataCommand};
 use tokio::process::Command;
 
-use super::{Error, UnknownBinary, files, sdk};
+use super::{Error, Platform, UnknownBinary, files, sdk};
 
 /// What `release` is here unless the user says otherwise: small handlers start sooner and upload sooner (toolchain.md D).
 /// Panics unwind, so that one bad message fails alone and not its whole batch.
@@ -20,12 +20,18 @@ const RELEASE_DEFAULTS: [(&str, &str); 4] = [
     ("strip", "symbols"),
 ];
 
+/// What `[profile.dev]` is on this machine where the user says nothing: each edit is linked, zipped and unpacked anew, and
+/// debug information is most of that. Panics say their file and line without it.
+const DEV_DEFAULTS: [(&str, &str); 1] = [("debug", "0")];
+
 /// The user's package or workspace.
 pub(super) struct Project {
     /// cargo's target directory, `CARGO_TARGET_DIR` and configuration heeded.
     pub(super) target_dir: PathBuf,
     /// Where the Cargo.toml with the profiles is.
     pub(super) workspace_root: PathBuf,
+    /// The folders of the workspace's packages, the handlers' library not among them.
+    pub(super) package_folders: BTreeSet<PathBuf>,
     manifest: PathBuf,
     /// Binary name -> ids of the packages that have it.
     binaries: BTreeMap<String, Vec<String>>,
@@ -64,10 +70,17 @@ impl Project {
         // binaries aren't the user's.
         let ours = sdk::sdk_dir(folder);
         let mut binaries: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut package_folders = BTreeSet::new();
         for package in metadata.workspace_packages() {
             if package.manifest_path.as_std_path().starts_with(&ours) {
                 continue;
             }
+            package_folders.extend(
+                package
+                    .manifest_path
+                    .parent()
+                    .map(|folder| folder.as_std_path().to_owned()),
+            );
             for target in package.targets.iter().filter(|target| target.is_bin()) {
                 binaries
                     .entry(target.name.clone())
@@ -78,6 +91,7 @@ impl Project {
         Self {
             target_dir: metadata.target_directory.clone().into_std_path_buf(),
             workspace_root: metadata.workspace_root.clone().into_std_path_buf(),
+            package_folders,
             manifest,
             binaries,
         }
@@ -127,52 +141,55 @@ impl Project {
     }
 }
 
-/// The environment that gives `release` its defaults, without the settings that the user has made: in the workspace's
+/// The environment that gives a profile its defaults, without the settings that the user has made: in the workspace's
 /// Cargo.toml, in cargo's configuration files, or in the environment.
 pub(super) fn profile_defaults(
     profile: &str,
+    platform: Platform,
     workspace_root: &Path,
     folder: &Path,
 ) -> Vec<(String, String)> {
-    if profile != "release" {
-        return Vec::new();
-    }
-    let mut set = release_keys(&workspace_root.join("Cargo.toml"));
+    let defaults: &[(&str, &str)] = match (profile, platform) {
+        ("release", Platform::Lambda(_)) => &RELEASE_DEFAULTS,
+        ("dev", Platform::Host) => &DEV_DEFAULTS,
+        _ => return Vec::new(),
+    };
+    let profile_keys = |file: &Path| profile_keys(file, profile);
+    let mut set = profile_keys(&workspace_root.join("Cargo.toml"));
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
     let folders = folder.ancestors().map(|ancestor| ancestor.join(".cargo"));
     for configuration in folders.chain(home) {
-        set.extend(release_keys(&configuration.join("config.toml")));
-        set.extend(release_keys(&configuration.join("config")));
+        set.extend(profile_keys(&configuration.join("config.toml")));
+        set.extend(profile_keys(&configuration.join("config")));
     }
     // Who asks for debug information doesn't want it stripped.
     if set.contains("debug") {
         set.insert("strip".to_owned());
     }
-    RELEASE_DEFAULTS
-        .into_iter()
+    defaults
+        .iter()
         .filter(|(key, _)| !set.contains(*key))
-        .map(|(key, value)| (variable(key), value.to_owned()))
+        .map(|(key, value)| (variable(profile, key), (*value).to_owned()))
         .filter(|(variable, _)| std::env::var_os(variable).is_none())
         .collect()
 }
 
-/// cargo's environment variable for a key of `[profile.release]`.
-fn variable(key: &str) -> String {
-    format!(
-        "CARGO_PROFILE_RELEASE_{}",
-        key.to_uppercase().replace('-', "_")
-    )
+/// cargo's environment variable for a key of `[profile.X]`.
+fn variable(profile: &str, key: &str) -> String {
+    format!("CARGO_PROFILE_{profile}_{key}")
+        .to_uppercase()
+        .replace('-', "_")
 }
 
-/// The keys of `[profile.release]` in a TOML file; none if there's no such file. What is wrong with it, cargo says.
-fn release_keys(file: &Path) -> BTreeSet<String> {
+/// The keys of `[profile.X]` in a TOML file; none if there's no such file. What is wrong with it, cargo says.
+fn profile_keys(file: &Path, profile: &str) -> BTreeSet<String> {
     let keys = || {
         let text = std::fs::read_to_string(file).ok()?;
         let document: toml::Table = text.parse().ok()?;
-        let release = document.get("profile")?.get("release")?.as_table()?;
-        Some(release.keys().cloned().collect())
+        let settings = document.get("profile")?.get(profile)?.as_table()?;
+        Some(settings.keys().cloned().collect())
     };
     keys().unwrap_or_default()
 }
@@ -180,11 +197,15 @@ fn release_keys(file: &Path) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Architecture;
+
+    const LAMBDA: Platform = Platform::Lambda(Architecture::X86_64);
 
     fn project(binaries: &[(&str, &[&str])]) -> Project {
         Project {
             target_dir: "/p/target".into(),
             workspace_root: "/p".into(),
+            package_folders: BTreeSet::new(),
             manifest: "/p/Cargo.toml".into(),
             binaries: binaries
                 .iter()
@@ -265,7 +286,7 @@ mod tests {
             std::fs::write(path, text).unwrap();
         };
         let keys = || {
-            profile_defaults("release", folder.path(), &folder.path().join("sub"))
+            profile_defaults("release", LAMBDA, folder.path(), &folder.path().join("sub"))
                 .into_iter()
                 .map(|(key, _)| key.trim_start_matches("CARGO_PROFILE_RELEASE_").to_owned())
                 .collect::<Vec<_>>()
@@ -280,7 +301,15 @@ mod tests {
     }
 
     #[test]
-    fn only_the_release_profile_has_defaults() {
-        assert!(profile_defaults("dev", Path::new("/p"), Path::new("/p")).is_empty());
+    fn only_release_for_lambda_and_dev_for_this_machine_have_defaults() {
+        let defaults = |profile, platform| {
+            profile_defaults(profile, platform, Path::new("/p"), Path::new("/p"))
+        };
+        assert!(defaults("dev", LAMBDA).is_empty());
+        assert!(defaults("release", Platform::Host).is_empty());
+        assert_eq!(
+            defaults("dev", Platform::Host),
+            [("CARGO_PROFILE_DEV_DEBUG".to_owned(), "0".to_owned())]
+        );
     }
 }

@@ -45,7 +45,7 @@ impl Fixture {
         self.events.lock().unwrap().clear();
         let request = Request {
             project_dir: self.folder.path().to_owned(),
-            architecture: HERE,
+            platform: Platform::Lambda(HERE),
             profile: "release".to_owned(),
             binaries: binaries.iter().map(ToString::to_string).collect(),
             builtins,

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::process::Command;
 
-use super::{Error, files};
+use super::{Error, Platform, files};
 use crate::manifest::Architecture;
 
 /// What links the binaries.
@@ -98,10 +98,10 @@ pub(super) struct Toolchain {
 }
 
 impl Toolchain {
-    /// Finds what builds for `architecture` in the project at `folder`, and checks that it's complete.
+    /// Finds what builds for `platform` in the project at `folder`, and checks that it's complete.
     pub(super) async fn find(
         folder: &Path,
-        architecture: Architecture,
+        platform: Platform,
         choice: LinkerChoice,
         program: &Path,
     ) -> Result<Self, Error> {
@@ -113,9 +113,14 @@ impl Toolchain {
                 command: "rustc -vV",
                 message: format!("it named no host: {rustc}"),
             })?;
-        let zig = choice != LinkerChoice::Forced(Linker::Host)
-            && files::blocking(|| cargo_zigbuild::Zig::find_zig().is_ok()).await;
-        let (linker, target) = choice.decide(host, architecture, zig)?;
+        let (linker, target) = match platform {
+            Platform::Host => (Linker::Host, host.to_owned()),
+            Platform::Lambda(architecture) => {
+                let zig = choice != LinkerChoice::Forced(Linker::Host)
+                    && files::blocking(|| cargo_zigbuild::Zig::find_zig().is_ok()).await;
+                choice.decide(host, architecture, zig)?
+            }
+        };
         let libraries =
             ask_rustc(folder, &["--print", "target-libdir", "--target", &target]).await?;
         let installed =
@@ -231,7 +236,7 @@ mod tests {
         }
         let found = Toolchain::find(
             Path::new("."),
-            Architecture::Arm64,
+            Platform::Lambda(Architecture::Arm64),
             LinkerChoice::Forced(Linker::Host),
             Path::new("wsless"),
         )

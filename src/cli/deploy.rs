@@ -8,6 +8,7 @@ use crate::{
         apply::{Applied, Engine, Stop},
         run::About,
     },
+    project,
     report::{Report, Summary},
     resource,
 };
@@ -51,7 +52,7 @@ impl Deploy {
                 applied: &applied,
                 elapsed: started.elapsed(),
                 timings,
-                endpoint: work::endpoint(&applied.attributes, &project.stage),
+                endpoint: project::endpoint(&applied.attributes, &project.stage),
                 next: Vec::new(),
             });
             return Ok(exit::DONE);

@@ -2,19 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Global, exit, failure::Failure};
+use super::{Global, exit, failure::Failure, signals::Signals};
 use crate::{
     aws::{Aws, Options},
     build::{Artifacts, Event, Part},
     diagnostic::Diagnostic,
     engine::{
-        apply::{AppliedStep, Engine, Stop},
+        apply::{AppliedStep, Engine},
         plan::{Action, Plan, of_kind},
         run::{About, Look},
         scope::Scope,
         stack::Stack,
     },
-    project::Project,
+    local,
+    project::{self, Project},
     report::{Confirm, Report, Summary},
     resource,
 };
@@ -23,7 +24,11 @@ use crate::{
 pub fn open(global: &Global, report: &Report) -> Result<Project, Failure> {
     let project = Project::open(global.manifest.as_deref(), &global.stage)?;
     report.diagnostics(&project.warnings);
-    Ok(project)
+    Ok(if global.local {
+        project.here()
+    } else {
+        project
+    })
 }
 
 /// Builds the handlers and shows cargo at work.
@@ -52,13 +57,19 @@ pub async fn build(project: &Project, report: &Report) -> Result<(Artifacts, Dur
 
 /// The way to AWS.
 pub async fn connect(project: &Project, global: &Global) -> Result<(Aws, Scope), Failure> {
+    let endpoint_url = if global.local {
+        Some(local::find(Some(&project.dir)).await?.endpoint)
+    } else {
+        global.endpoint_url.clone()
+    };
     let aws = Aws::connect(&Options {
         region: global
             .region
             .clone()
             .or_else(|| project.manifest.project.region.clone()),
         profile: global.profile.clone(),
-        endpoint_url: global.endpoint_url.clone(),
+        endpoint_url,
+        local: global.local,
     })
     .await?;
     let scope = project.scope(aws.identity());
@@ -218,7 +229,7 @@ pub async fn carry_out(
     task.timings.push(("apply".to_owned(), began.elapsed()));
     report.diagnostics(&outcomes.troubles);
     let complete = outcomes.applied.is_complete() && outcomes.troubles.is_empty();
-    let endpoint = endpoint(&outcomes.applied.attributes, &engine.scope.stage);
+    let endpoint = project::endpoint(&outcomes.applied.attributes, &engine.scope.stage);
     report.summary(&Summary {
         command: &task.about.command,
         done: task.done,
@@ -242,79 +253,6 @@ pub async fn carry_out(
         report.note("API Gateway moves over within two minutes: until then old and new routes may answer in turn.");
     }
     Ok(if complete { exit::DONE } else { exit::FAILED })
-}
-
-/// Ctrl-C, and the request to end that CI services send when a job is cancelled.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(windows)]
-    interrupt: tokio::signal::windows::CtrlC,
-    #[cfg(windows)]
-    terminate: tokio::signal::windows::CtrlClose,
-}
-
-impl Signals {
-    /// From now on they don't end the process by themselves.
-    fn listen() -> std::io::Result<Self> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            Ok(Self {
-                interrupt: signal(SignalKind::interrupt())?,
-                terminate: signal(SignalKind::terminate())?,
-            })
-        }
-        #[cfg(windows)]
-        {
-            Ok(Self {
-                interrupt: tokio::signal::windows::ctrl_c()?,
-                terminate: tokio::signal::windows::ctrl_close()?,
-            })
-        }
-    }
-
-    /// Lets the first one stop new steps, and a second Ctrl-C end the process.
-    async fn heed<T>(
-        &mut self,
-        mut work: std::pin::Pin<&mut impl Future<Output = T>>,
-        stop: &Stop,
-        report: &Report,
-    ) -> T {
-        loop {
-            let at_once = tokio::select! {
-                ended = &mut work => return ended,
-                Some(()) = self.interrupt.recv() => true,
-                Some(()) = self.terminate.recv() => false,
-            };
-            if !stop.is_requested() {
-                stop.request();
-                report.note(
-                    "Stopping: what is under way is finished first. Ctrl-C again ends at once.",
-                );
-            } else if at_once {
-                std::process::exit(130);
-            }
-        }
-    }
-}
-
-/// The address that clients connect to; nothing without a stage to connect to.
-pub fn endpoint(
-    attributes: &std::collections::BTreeMap<crate::engine::address::Address, resource::Attributes>,
-    stage: &str,
-) -> Option<String> {
-    let of_kind = |kind| {
-        attributes
-            .iter()
-            .find(move |(address, _)| address.kind() == kind)
-    };
-    of_kind(resource::stage::KIND)?;
-    of_kind(resource::api::KIND)
-        .and_then(|(_, attributes)| attributes.get("client_url"))
-        .map(|url| format!("{url}/{stage}"))
 }
 
 /// What to try next.

@@ -54,6 +54,15 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// This machine's, in AWS's words; on a processor that Lambda doesn't have, the default.
+    pub fn of_this_machine() -> Self {
+        if std::env::consts::ARCH == "aarch64" {
+            Self::Arm64
+        } else {
+            Self::X86_64
+        }
+    }
+
     /// AWS's word for it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -20,6 +20,22 @@ pub const FAINT: Style = Style::new().dimmed();
 /// An address to copy.
 pub const LINK: Style = AnsiColor::Cyan.on_default().bold();
 
+/// A colour of a name's own: the same name has the same one everywhere.
+pub fn hue(name: &str) -> Style {
+    const HUES: [AnsiColor; 6] = [
+        AnsiColor::Cyan,
+        AnsiColor::Magenta,
+        AnsiColor::Blue,
+        AnsiColor::Green,
+        AnsiColor::Yellow,
+        AnsiColor::BrightCyan,
+    ];
+    let sum = name.bytes().fold(0, |sum: usize, byte| {
+        sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+    });
+    HUES[sum % HUES.len()].on_default()
+}
+
 /// Puts `text` in a style; an edge without colours strips it again.
 pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")

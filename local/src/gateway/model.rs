@@ -22,12 +22,15 @@ pub struct Api {
     pub api_key_selection_expression: Option<String>,
     pub disable_execute_api_endpoint: bool,
     pub disable_schema_validation: bool,
+    /// `ipv4` if nothing is said.
+    pub ip_address_type: Option<String>,
     pub created: Millis,
     pub tags: Strings,
     /// As edited; what connections meet is in [`Snapshot`].
     pub routes: BTreeMap<String, Route>,
     pub integrations: BTreeMap<String, Integration>,
     pub authorizers: BTreeMap<String, Authorizer>,
+    pub models: BTreeMap<String, Model>,
     pub deployments: BTreeMap<String, Deployment>,
     pub stages: BTreeMap<String, Stage>,
 }
@@ -85,6 +88,8 @@ pub struct Route {
     pub model_selection_expression: Option<String>,
     pub operation_name: Option<String>,
     pub request_models: Strings,
+    /// Whether each is required.
+    pub request_parameters: BTreeMap<String, bool>,
     pub route_response_selection_expression: Option<String>,
     /// `integrations/{id}`.
     pub target: Option<String>,
@@ -101,6 +106,8 @@ pub struct RouteResponse {
     pub route_response_key: String,
     pub model_selection_expression: Option<String>,
     pub response_models: Strings,
+    /// Whether each is required.
+    pub response_parameters: BTreeMap<String, bool>,
 }
 
 /// A function that decides who may connect.
@@ -114,6 +121,19 @@ pub struct Authorizer {
     pub authorizer_uri: Option<String>,
     pub authorizer_credentials_arn: Option<String>,
     pub identity_source: Vec<String>,
+    pub identity_validation_expression: Option<String>,
+}
+
+/// A schema of messages. It's kept and told, nothing more.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the names are AWS's")]
+pub struct Model {
+    pub model_id: String,
+    pub name: String,
+    pub content_type: String,
+    pub description: Option<String>,
+    pub schema: String,
 }
 
 /// A frozen API.
@@ -155,6 +175,9 @@ pub struct Stage {
     pub description: Option<String>,
     pub deployment_id: Option<String>,
     pub auto_deploy: bool,
+    /// What became of the last deployment that the stage made by itself.
+    pub last_deployment_status_message: Option<String>,
+    pub client_certificate_id: Option<String>,
     pub access_log: Option<AccessLog>,
     pub default_route_settings: RouteSettings,
     /// By route key.

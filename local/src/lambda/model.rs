@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{clock::Millis, error::Result, lambda::Lambda};
+use super::{
+    Lambda,
+    arn::{self, LATEST, Shape},
+    check::not_found,
+};
+use crate::{clock::Millis, error::Result};
 
 /// One version of a function, frozen; `$LATEST` is a new one after each update.
 #[derive(Clone, Debug)]
@@ -49,7 +54,7 @@ pub struct Target {
 }
 
 /// An event source mapping from a queue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// Its id.
     pub uuid: String,
@@ -72,21 +77,62 @@ pub struct Mapping {
 impl Lambda {
     /// Whom a name or an ARN, with or without a qualifier, reaches. AWS's errors: not found, pending, failed.
     pub fn resolve(&self, function: &str) -> Result<Target> {
-        let _ = function;
-        Err(crate::error::AwsError::new(
-            404,
-            "ResourceNotFoundException",
-            "Function not found",
-        ))
+        let control = &self.control;
+        let named = arn::parse(function, Shape::Namespaced).ok_or_else(|| {
+            not_found(format!(
+                "Function not found: {}:$LATEST",
+                arn::function(&control.region, function)
+            ))
+        })?;
+        arn::within(&named, &control.region)?;
+        let arn = arn::function(&control.region, named.name);
+        let missing = || {
+            let qualifier = named.qualifier.unwrap_or(LATEST);
+            not_found(format!("Function not found: {arn}:{qualifier}"))
+        };
+        let state = control.state.read();
+        let held = state.functions.get(named.name).ok_or_else(missing)?;
+        let release = match named.qualifier {
+            Some(qualifier) if arn::is_alias(qualifier) => {
+                let alias = held.aliases.get(qualifier).ok_or_else(missing)?;
+                held.release_of_version(alias.chosen(rand::random()))
+            }
+            qualifier => held.release(qualifier),
+        }
+        .ok_or_else(missing)?;
+        let version = held.invoked(release, Millis::now())?;
+        Ok(Target {
+            version,
+            invoked_arn: match named.qualifier {
+                Some(qualifier) => format!("{arn}:{qualifier}"),
+                None => arn,
+            },
+            reserved_concurrency: held.reserved,
+        })
     }
 
     /// The mappings that are to be polled now, and what changes when they do.
     pub fn mappings(&self) -> tokio::sync::watch::Receiver<Arc<Vec<Mapping>>> {
-        tokio::sync::watch::channel(Arc::default()).1
+        self.control.polled.subscribe()
     }
 
     /// What the poller saw last, for `LastProcessingResult`.
     pub fn note_polled(&self, uuid: &str, result: &str) {
-        let _ = (uuid, result);
+        let mut results = self.control.results.lock();
+        match results.get_mut(uuid) {
+            Some(last) if last == result => {}
+            Some(last) => result.clone_into(last),
+            // Only what is there has a result: the pollers may be late.
+            None if self
+                .control
+                .polled
+                .borrow()
+                .iter()
+                .any(|mapping| mapping.uuid == uuid) =>
+            {
+                results.insert(uuid.to_owned(), result.to_owned());
+            }
+            None => {}
+        }
     }
 }

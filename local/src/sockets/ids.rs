@@ -68,7 +68,11 @@ impl Ids {
         let mut bytes = [0; LENGTH];
         if let Ok(mut seal) = Hmac::<Sha256>::new_from_slice(&self.key) {
             seal.update(&head);
-            for (byte, sealed) in bytes.iter_mut().skip(HEAD).zip(seal.finalize().into_bytes()) {
+            for (byte, sealed) in bytes
+                .iter_mut()
+                .skip(HEAD)
+                .zip(seal.finalize().into_bytes())
+            {
                 *byte = sealed;
             }
         }
@@ -139,7 +143,15 @@ mod tests {
             assert_eq!(ids.real(message.as_str()), None);
             assert_eq!(Ids::default().real(id.as_str()), None);
         }
-        for bad in ["", "=", "AAAAAAAAAAAAA=", "x", "L0SM9cOFvHcCIhw=", "ä=======", "AAAAAAAAAAAAAAAAAAA="] {
+        for bad in [
+            "",
+            "=",
+            "AAAAAAAAAAAAA=",
+            "x",
+            "L0SM9cOFvHcCIhw=",
+            "ä=======",
+            "AAAAAAAAAAAAAAAAAAA=",
+        ] {
             assert_eq!(ids.real(bad), None, "{bad}");
         }
     }

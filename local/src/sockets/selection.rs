@@ -158,9 +158,7 @@ impl Variable {
         if let Some(rest) = text.strip_prefix("request.body") {
             let (path, rest) = JsonPath::parse_steps(rest)?;
             let variable = match path.names() {
-                Some(names) => {
-                    Self::BodyNames(names.into_iter().map(str::to_owned).collect())
-                }
+                Some(names) => Self::BodyNames(names.into_iter().map(str::to_owned).collect()),
                 None => Self::Body(path),
             };
             return Ok((variable, rest));
@@ -359,7 +357,17 @@ mod tests {
 
     #[test]
     fn what_is_not_json_has_no_members() {
-        for body in ["", "hello", "{", "{\"action\":\"x\"", "{\"action\":\"x\"} y", "[\"action\"]", "\"action\"", "1", "null"] {
+        for body in [
+            "",
+            "hello",
+            "{",
+            "{\"action\":\"x\"",
+            "{\"action\":\"x\"} y",
+            "[\"action\"]",
+            "\"action\"",
+            "1",
+            "null",
+        ] {
             assert_eq!(key("$request.body.action", body), "", "{body}");
             assert_eq!(key("$request.body.action[0]", body), "", "{body}");
         }
@@ -383,7 +391,10 @@ mod tests {
                     ..Source::text(r#"{"a":{"b":"c"}}"#)
                 })
         };
-        assert_eq!(value("'application/x-www-form-urlencoded'"), "application/x-www-form-urlencoded");
+        assert_eq!(
+            value("'application/x-www-form-urlencoded'"),
+            "application/x-www-form-urlencoded"
+        );
         assert_eq!(value("route.request.body.a.b"), "c");
         assert_eq!(value("route.request.header.X-Y"), "h");
         assert_eq!(value("context.identity.sourceIp"), "::1");
@@ -392,7 +403,12 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_said() {
-        for bad in ["$nothing.here", "${request.body.a", "$", "${request.body.a b}"] {
+        for bad in [
+            "$nothing.here",
+            "${request.body.a",
+            "$",
+            "${request.body.a b}",
+        ] {
             assert!(Selection::parse(bad).is_err(), "{bad}");
         }
     }

@@ -77,7 +77,11 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {} of the template: {}", self.line, self.what)
+        write!(
+            formatter,
+            "line {} of the template: {}",
+            self.line, self.what
+        )
     }
 }
 

@@ -64,7 +64,10 @@ mod tests {
         let at = |millis| bucket.take_at(start + Duration::from_millis(millis));
         assert_eq!([at(0), at(0), at(0), at(0)], [true, true, true, false]);
         assert_eq!([at(110), at(120)], [true, false]);
-        assert_eq!([at(10_000), at(10_000), at(10_000), at(10_000)], [true, true, true, false]);
+        assert_eq!(
+            [at(10_000), at(10_000), at(10_000), at(10_000)],
+            [true, true, true, false]
+        );
         // An earlier time than before gives nothing back.
         assert!(!at(0));
     }

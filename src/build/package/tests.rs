@@ -1,6 +1,9 @@
 use std::io::Read;
 
 use super::*;
+use crate::manifest::Architecture;
+
+const LAMBDA: Platform = Platform::Lambda(Architecture::X86_64);
 
 /// The smallest file that the inspection lets through: headers of a static program, and nothing else.
 fn executable(filling: &[u8]) -> Vec<u8> {
@@ -17,7 +20,7 @@ fn executable(filling: &[u8]) -> Vec<u8> {
 fn package_bytes(folder: &Path, bytes: &[u8]) -> Outcome {
     let path = folder.join("program");
     std::fs::write(&path, bytes).unwrap();
-    package_now("echo", &path, &folder.join("lambda"), Architecture::X86_64).unwrap()
+    package_now("echo", &path, &folder.join("lambda"), LAMBDA).unwrap()
 }
 
 fn packaged(outcome: Outcome) -> (Artifact, Novelty) {
@@ -30,7 +33,7 @@ fn packaged(outcome: Outcome) -> (Artifact, Novelty) {
 #[test]
 fn the_zip_holds_one_executable_file_called_bootstrap() {
     let bytes = executable(b"filling");
-    let zip = zip_bootstrap(&bytes).unwrap();
+    let zip = zip_bootstrap(&bytes, LAMBDA).unwrap();
     let mut archive = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
     assert_eq!(archive.len(), 1);
     let mut entry = archive.by_index(0).unwrap();
@@ -58,7 +61,7 @@ fn the_same_executable_gives_the_same_zip_wherever_and_whenever() {
         .set_modified(std::time::UNIX_EPOCH)
         .unwrap();
     let folder = two.path().join("lambda");
-    let (second, _) = packaged(package_now("echo", &path, &folder, Architecture::X86_64).unwrap());
+    let (second, _) = packaged(package_now("echo", &path, &folder, LAMBDA).unwrap());
     assert_eq!(first.zip, second.zip);
     assert_eq!(first.sha256_base64, second.sha256_base64);
     assert_eq!(std::fs::read(&second.zip_path).unwrap(), &*second.zip);
@@ -103,8 +106,8 @@ fn a_zip_for_another_processor_is_not_taken_for_this_one() {
     let folder = tempfile::tempdir().unwrap();
     packaged(package_bytes(folder.path(), &executable(b"a")));
     let lambda = folder.path().join("lambda");
-    assert!(read_package(&lambda, "echo", Architecture::X86_64, None).is_some());
-    assert!(read_package(&lambda, "echo", Architecture::Arm64, None).is_none());
+    assert!(read_package(&lambda, "echo", LAMBDA, None).is_some());
+    assert!(read_package(&lambda, "echo", Platform::Lambda(Architecture::Arm64), None).is_none());
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn an_executable_of_250_mb_is_refused_before_it_is_read() {
     // Sparse: it takes no room.
     let file = std::fs::File::create(&path).unwrap();
     file.set_len(MOST_UNZIPPED).unwrap();
-    let outcome = package_now("echo", &path, folder.path(), Architecture::X86_64).unwrap();
+    let outcome = package_now("echo", &path, folder.path(), LAMBDA).unwrap();
     assert!(
         matches!(&outcome, Outcome::Refused { faults, .. } if faults == &[Fault::Unzipped(MOST_UNZIPPED)])
     );
@@ -143,13 +146,24 @@ fn nothing_is_written_outside_the_folder() {
     let path = folder.path().join("program");
     std::fs::write(&path, executable(b"")).unwrap();
     for name in ["../echo", "/echo", "..", ""] {
-        let outcome = package_now(
-            name,
-            &path,
-            &folder.path().join("a/b"),
-            Architecture::X86_64,
-        );
+        let outcome = package_now(name, &path, &folder.path().join("a/b"), LAMBDA);
         assert!(matches!(outcome, Err(Error::BinaryName(_))), "{name:?}");
     }
     assert!(!folder.path().join("a").exists());
+}
+
+#[test]
+fn for_this_machine_nothing_is_inspected_or_compressed_and_its_zip_isnt_lambdas() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("echo");
+    let bytes = vec![b'x'; 10_000];
+    std::fs::write(&path, &bytes).unwrap();
+    let outcome = package_now("echo", &path, folder.path(), Platform::Host).unwrap();
+    let Outcome::Packaged(artifact, _) = outcome else {
+        panic!("refused");
+    };
+    assert!(artifact.zip_bytes > 10_000, "{artifact:?}");
+    assert_eq!(artifact.architecture, Architecture::of_this_machine());
+    assert!(read_package(folder.path(), "echo", LAMBDA, None).is_none());
+    assert!(read_package(folder.path(), "echo", Platform::Host, None).is_some());
 }

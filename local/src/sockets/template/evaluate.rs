@@ -527,7 +527,9 @@ impl Machine<'_> {
                     _ => order.is_ge(),
                 }))
             }
-            Operator::Add if matches!((&left, &right), (Value::Text(_), _) | (_, Value::Text(_))) => {
+            Operator::Add
+                if matches!((&left, &right), (Value::Text(_), _) | (_, Value::Text(_))) =>
+            {
                 let mut text = left.printed();
                 right.print(&mut text);
                 self.bounded(&text)?;

@@ -62,11 +62,10 @@ fn of_text(text: &str, name: &str, arguments: &[Value]) -> Called {
         ("concat", [other]) => Value::text(format!("{text}{}", string(other))),
         ("indexOf", [part]) => index(text, text.find(&string(part))),
         ("lastIndexOf", [part]) => index(text, text.rfind(&string(part))),
-        ("charAt", [Value::Int(at)]) => {
-            Value::text(part(text, *at, at.saturating_add(1)).ok_or_else(|| {
-                format!("charAt({at}) is beyond the text's end")
-            })?)
-        }
+        ("charAt", [Value::Int(at)]) => Value::text(
+            part(text, *at, at.saturating_add(1))
+                .ok_or_else(|| format!("charAt({at}) is beyond the text's end"))?,
+        ),
         ("substring", [Value::Int(from)]) => {
             let end = i64::try_from(text.encode_utf16().count()).unwrap_or(i64::MAX);
             Value::text(
@@ -147,11 +146,7 @@ fn replace(text: &str, pattern: &str, with: &str, most: usize) -> Result<Value, 
 }
 
 /// Java's replacements: `$1` is a group, `\` takes what follows as it is.
-fn expand(
-    out: &mut String,
-    with: &str,
-    captures: &regex_lite::Captures<'_>,
-) -> Result<(), String> {
+fn expand(out: &mut String, with: &str, captures: &regex_lite::Captures<'_>) -> Result<(), String> {
     let mut characters = with.chars().peekable();
     while let Some(next) = characters.next() {
         match next {

@@ -1,0 +1,207 @@
+use serde_json::json;
+
+use super::*;
+use crate::{
+    Fidelity, Options,
+    call::{Payload, Service},
+    iam::Caller,
+};
+
+async fn call(cloud: &Arc<Cloud>, region: &str, operation: &str, input: Value) -> Result<Value> {
+    let Value::Object(input) = input else {
+        panic!("an object")
+    };
+    let call = Call {
+        cloud: Arc::clone(cloud),
+        region: cloud.region(region)?,
+        caller: Caller::Owner {
+            access_key: "test".to_owned(),
+        },
+        service: Service::DynamoDb,
+        operation: operation.to_owned(),
+        input,
+        body: bytes::Bytes::new(),
+        headers: hyper::HeaderMap::new(),
+        request_id: "1".to_owned(),
+    };
+    match super::call(&call).await?.payload {
+        Payload::Members(members) => Ok(members),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn table(name: &str) -> Value {
+    json!({
+        "TableName": name,
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    })
+}
+
+#[tokio::test]
+async fn items_are_put_and_found_and_arns_are_this_clouds() {
+    let cloud = Cloud::for_test(Options::default());
+    let made = call(&cloud, "eu-west-1", "CreateTable", table("things"))
+        .await
+        .unwrap();
+    assert_eq!(
+        made["TableDescription"]["TableArn"],
+        "arn:aws:dynamodb:eu-west-1:000000000000:table/things"
+    );
+    let tagged = json!({
+        "ResourceArn": "arn:aws:dynamodb:eu-west-1:000000000000:table/things",
+        "Tags": [{"Key": "a", "Value": "b"}],
+    });
+    let _ = call(&cloud, "eu-west-1", "TagResource", tagged)
+        .await
+        .unwrap();
+    let item = json!({"TableName": "things", "Item": {"id": {"S": "1"}, "n": {"N": "7"}}});
+    let _ = call(&cloud, "eu-west-1", "PutItem", item).await.unwrap();
+    let key = json!({"TableName": "things", "Key": {"id": {"S": "1"}}});
+    let found = call(&cloud, "eu-west-1", "GetItem", key.clone())
+        .await
+        .unwrap();
+    assert_eq!(found["Item"]["n"]["N"], "7");
+
+    // Another region has tables of its own.
+    let missing = call(&cloud, "us-east-1", "GetItem", key).await.unwrap_err();
+    assert_eq!(
+        (missing.code.as_ref(), missing.status.as_u16()),
+        ("ResourceNotFoundException", 400)
+    );
+}
+
+#[tokio::test]
+async fn a_failed_condition_is_awss_error_with_its_item() {
+    let cloud = Cloud::for_test(Options::default());
+    let _ = call(&cloud, "us-east-1", "CreateTable", table("things"))
+        .await
+        .unwrap();
+    let put = json!({
+        "TableName": "things",
+        "Item": {"id": {"S": "1"}},
+        "ConditionExpression": "attribute_not_exists(id)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    });
+    let _ = call(&cloud, "us-east-1", "PutItem", put.clone())
+        .await
+        .unwrap();
+    let refused = call(&cloud, "us-east-1", "PutItem", put).await.unwrap_err();
+    assert_eq!(refused.code, "ConditionalCheckFailedException");
+    assert_eq!(refused.message, "The conditional request failed");
+    assert_eq!(refused.members["Item"]["id"]["S"], "1");
+}
+
+#[tokio::test]
+async fn a_table_that_is_being_made_takes_no_items() {
+    let cloud = Cloud::for_test(Options {
+        fidelity: Fidelity::Aws,
+        ..Options::default()
+    });
+    let _ = call(&cloud, "us-east-1", "CreateTable", table("things"))
+        .await
+        .unwrap();
+    let described = call(
+        &cloud,
+        "us-east-1",
+        "DescribeTable",
+        json!({"TableName": "things"}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(described["Table"]["TableStatus"], "CREATING");
+    let put = json!({"TableName": "things", "Item": {"id": {"S": "1"}}});
+    let refused = call(&cloud, "us-east-1", "PutItem", put).await.unwrap_err();
+    assert_eq!(refused.code, "ResourceNotFoundException");
+    let refused = call(
+        &cloud,
+        "us-east-1",
+        "DeleteTable",
+        json!({"TableName": "things"}),
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(refused.code, "ResourceInUseException");
+}
+
+#[tokio::test]
+async fn kept_tables_are_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        keep: Some(folder.path().to_owned()),
+        ..Options::default()
+    };
+    let first = Cloud::for_test(options.clone());
+    let _ = call(&first, "us-east-1", "CreateTable", table("things"))
+        .await
+        .unwrap();
+    drop(first);
+    let second = Cloud::for_test(options);
+    let listed = call(&second, "us-east-1", "ListTables", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(listed["TableNames"], json!(["things"]));
+}
+
+#[tokio::test]
+async fn what_a_call_needs_names_its_tables_and_indexes() {
+    let cloud = Cloud::for_test(Options::default());
+    let needs = |operation: &str, input: Value| {
+        let Value::Object(input) = input else {
+            panic!("an object")
+        };
+        permissions(&Call {
+            cloud: Arc::clone(&cloud),
+            region: cloud.region("us-east-1").unwrap(),
+            caller: Caller::Owner {
+                access_key: "test".to_owned(),
+            },
+            service: Service::DynamoDb,
+            operation: operation.to_owned(),
+            input,
+            body: bytes::Bytes::new(),
+            headers: hyper::HeaderMap::new(),
+            request_id: "1".to_owned(),
+        })
+        .into_iter()
+        .map(|needed| {
+            format!(
+                "{} {}",
+                needed.action,
+                needed.resource.rsplit(':').next().unwrap()
+            )
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        needs("Query", json!({"TableName": "a", "IndexName": "by-room"})),
+        ["dynamodb:Query table/a/index/by-room"]
+    );
+    assert_eq!(
+        needs(
+            "BatchWriteItem",
+            json!({"RequestItems": {"a": [], "b": []}})
+        ),
+        [
+            "dynamodb:BatchWriteItem table/a",
+            "dynamodb:BatchWriteItem table/b"
+        ]
+    );
+    assert_eq!(
+        needs(
+            "TransactWriteItems",
+            json!({"TransactItems": [
+                {"Put": {"TableName": "a"}}, {"ConditionCheck": {"TableName": "b"}},
+            ]})
+        ),
+        [
+            "dynamodb:PutItem table/a",
+            "dynamodb:ConditionCheckItem table/b"
+        ]
+    );
+    assert_eq!(
+        needs("BatchGetItem", json!({})),
+        ["dynamodb:BatchGetItem *"]
+    );
+}

@@ -1,0 +1,11 @@
+//! Reading a running system: what its functions logged, what its queues hold. Changes nothing, prints nothing.
+//!
+//! Everything is found by the stage's names, as the engine names them; no record is asked.
+
+mod logs;
+mod queues;
+
+pub use self::{
+    logs::{LogLine, recent},
+    queues::{QueueDepth, queues},
+};
