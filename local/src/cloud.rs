@@ -226,6 +226,11 @@ impl Cloud {
         });
     }
 
+    /// Runs something that ends by itself when the cloud does, and is waited for then.
+    pub fn spawn_to_end(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
     /// Resolves when the cloud ends.
     pub fn ending(&self) -> &CancellationToken {
         &self.ending
