@@ -22,7 +22,7 @@ mod report;
 mod scale;
 mod supervise;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{
     collections::HashMap,
