@@ -61,8 +61,8 @@ pub(super) async fn custom(
     }
     let stage = &exchange.plan.live.stage;
     let uri = with_variables(authorizer.authorizer_uri.as_deref().unwrap_or(""), stage);
-    let function =
-        function_of(&uri).ok_or_else(|| Refusal::failed(format!("`{uri}` isn't a function's URI")))?;
+    let function = function_of(&uri)
+        .ok_or_else(|| Refusal::failed(format!("`{uri}` isn't a function's URI")))?;
     let source_arn = exchange.gate.region.arn(
         "execute-api",
         &format!(
@@ -207,7 +207,10 @@ fn judged(answer: &Value, method_arn: &str, latency: u128) -> Result<Authorized,
         }
         _ => return Err(Refusal::failed("the authorizer's context isn't an object")),
     }
-    let size: usize = values.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let size: usize = values
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
     if size > CONTEXT {
         return Err(Refusal::failed("the authorizer's context is too big"));
     }
@@ -262,13 +265,20 @@ fn matches(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    pattern.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+    pattern
+        .get(at..)
+        .is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
 }
 
 /// Looks at the signature's bearer: whether it may invoke the route. The signature itself is `wire`'s matter.
 pub(super) fn signed(exchange: &Exchange, opening: &Opening) -> Result<Caller, Refusal> {
-    let missing =
-        || Refusal::new(403, "Missing Authentication Token", "the request isn't signed");
+    let missing = || {
+        Refusal::new(
+            403,
+            "Missing Authentication Token",
+            "the request isn't signed",
+        )
+    };
     let key = access_key(opening).ok_or_else(missing)?;
     let (caller, _) = exchange.gate.cloud.iam.bearer(&key);
     let permission = Permission {
@@ -331,14 +341,27 @@ mod tests {
 
     #[test]
     fn a_policy_that_allows_the_connect_route_lets_in() {
-        for resource in [ARN, "*", "arn:aws:execute-api:us-east-1:*:api1/*", "arn:aws:execute-api:*:*:api?/dev/*"] {
+        for resource in [
+            ARN,
+            "*",
+            "arn:aws:execute-api:us-east-1:*:api1/*",
+            "arn:aws:execute-api:*:*:api?/dev/*",
+        ] {
             assert!(judge(&policy("Allow", resource)).is_ok(), "{resource}");
         }
-        let implicit = judge(&policy("Allow", "arn:aws:execute-api:us-east-1:*:api2/*")).unwrap_err();
-        assert_eq!((implicit.status, implicit.message.as_str()), (403, "User is not authorized to access this resource"));
+        let implicit =
+            judge(&policy("Allow", "arn:aws:execute-api:us-east-1:*:api2/*")).unwrap_err();
+        assert_eq!(
+            (implicit.status, implicit.message.as_str()),
+            (403, "User is not authorized to access this resource")
+        );
         let explicit = judge(&policy("Deny", "*")).unwrap_err();
         assert_eq!(explicit.status, 403);
-        assert!(explicit.message.ends_with("explicit deny in an identity-based policy"));
+        assert!(
+            explicit
+                .message
+                .ends_with("explicit deny in an identity-based policy")
+        );
         let both = json!({"principalId": "x", "policyDocument": {"Statement": [
             {"Effect": "Allow", "Action": ["execute-api:*"], "Resource": ["*"]},
             {"Effect": "Deny", "Action": "execute-api:Inv*", "Resource": ARN},
@@ -350,9 +373,16 @@ mod tests {
     fn an_answer_that_isnt_one_is_the_gateways_failure() {
         let mut named = policy("Allow", "*");
         named["context"] = json!({"a": {"b": 1}});
-        for bad in [json!(null), json!({}), json!({"principalId": "x"}), json!({"isAuthorized": true}),
-            json!({"principalId": 1, "policyDocument": {"Statement": []}}), policy("Maybe", "*"), named,
-            json!({"principalId": "x", "policyDocument": {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, "context": {"big": "x".repeat(9000)}})] {
+        for bad in [
+            json!(null),
+            json!({}),
+            json!({"principalId": "x"}),
+            json!({"isAuthorized": true}),
+            json!({"principalId": 1, "policyDocument": {"Statement": []}}),
+            policy("Maybe", "*"),
+            named,
+            json!({"principalId": "x", "policyDocument": {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, "context": {"big": "x".repeat(9000)}}),
+        ] {
             assert_eq!(judge(&bad).unwrap_err().status, 500, "{bad}");
         }
     }

@@ -83,7 +83,9 @@ pub(super) async fn answer(
     // `$disconnect`.
     gate.cloud
         .spawn_to_end(serve::connection(handshake, upgrade, sender));
-    reply.await.unwrap_or_else(|_| refused(503, "Service Unavailable"))
+    reply
+        .await
+        .unwrap_or_else(|_| refused(503, "Service Unavailable"))
 }
 
 /// A handshake that is under way.
@@ -135,7 +137,11 @@ impl Handshake {
             Outcome::Nothing => {}
             Outcome::Answered(Answer::Proxy(answer)) => {
                 if !(200..300).contains(&answer.status) {
-                    return Err(Box::new(returned(answer.status, answer.headers, answer.into_body())));
+                    return Err(Box::new(returned(
+                        answer.status,
+                        answer.headers,
+                        answer.into_body(),
+                    )));
                 }
                 protocol = answer
                     .headers
@@ -144,7 +150,11 @@ impl Handshake {
                     .map(|(_, value)| value.trim().to_owned())
                     .filter(|chosen| protocols.contains(chosen));
             }
-            Outcome::Answered(Answer::Made { status, body, matched }) => {
+            Outcome::Answered(Answer::Made {
+                status,
+                body,
+                matched,
+            }) => {
                 // AWS ends the handshake with 500 if what a service answers isn't mapped, both times [ASC].
                 if !matched || !exchange.route.two_way {
                     return Err(Box::new(refusal(

@@ -278,23 +278,42 @@ mod tests {
         assert_eq!(opening.parameter("x"), Some("2"));
         assert_eq!(opening.header("X-LOWER"), Some("1"));
         let headers = opening.headers.single().to_string();
-        assert!(headers.contains(r#""Sec-WebSocket-Key":"dGhl"#), "{headers}");
+        assert!(
+            headers.contains(r#""Sec-WebSocket-Key":"dGhl"#),
+            "{headers}"
+        );
         assert!(headers.contains(r#""x-lower":"1""#), "{headers}");
-        assert!(headers.contains(r#""X-Forwarded-For":"127.0.0.1""#), "{headers}");
+        assert!(
+            headers.contains(r#""X-Forwarded-For":"127.0.0.1""#),
+            "{headers}"
+        );
         assert!(!headers.contains("Upgrade"), "{headers}");
         assert_eq!(opening.query.single().get(), r#"{"token":"a b","x":"2"}"#);
-        assert_eq!(opening.query.multi().get(), r#"{"token":["a b"],"x":["1","2"]}"#);
+        assert_eq!(
+            opening.query.multi().get(),
+            r#"{"token":["a b"],"x":["1","2"]}"#
+        );
     }
 
     #[test]
     fn what_is_no_handshake_is_told_what_it_lacks() {
         let status = |request: hyper::http::request::Builder| {
-            Opening::read(&request.body(()).unwrap()).unwrap_err().status.as_u16()
+            Opening::read(&request.body(()).unwrap())
+                .unwrap_err()
+                .status
+                .as_u16()
         };
         assert_eq!(status(Request::builder().uri("/dev")), 426);
         assert_eq!(status(request()), 426);
         assert_eq!(status(request().header("Sec-WebSocket-Version", "8")), 426);
-        assert_eq!(status(request().header("Sec-WebSocket-Version", "13").method("POST")), 400);
+        assert_eq!(
+            status(
+                request()
+                    .header("Sec-WebSocket-Version", "13")
+                    .method("POST")
+            ),
+            400
+        );
         let keyless = Request::builder()
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
