@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Client, id, told};
+use super::{Client, FUNCTION, ROLE, id, told};
 use crate::{
     Options,
     call::Service,
     cloud::{self, Cloud},
     gateway::Gateway,
+    iam::Caller,
 };
 
 const BAD: &str = "BadRequestException";
@@ -55,10 +56,7 @@ async fn set_logging_role(client: &Client) {
         ),
     ] {
         let call = client.call(Service::Iam, operation, &input);
-        // Where IAM isn't built yet, every role is there and allows all.
-        if let Err(error) = cloud::perform(&call).await {
-            assert_eq!(error.code, "UnknownOperationException", "{error}");
-        }
+        cloud::perform(&call).await.unwrap();
     }
     let account = client.ask("UpdateAccount", patch(LOGGING_ROLE)).await;
     assert_eq!(account["cloudwatchRoleArn"], LOGGING_ROLE);
@@ -468,6 +466,109 @@ async fn the_accounts_role_is_set_and_taken_away() {
     assert_eq!(client.ask("GetAccount", json!({})).await, account);
     let unknown = json!({ "patchOperations": [{ "op": "replace", "path": "/x", "value": "y" }] });
     assert_eq!(client.refusal("UpdateAccount", unknown).await.code, BAD);
+}
+
+/// Makes a role with a trusted service and one inline policy.
+async fn make_role(client: &Client, name: &str, service: &str, policy: &Value) {
+    let trust = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Service": service },
+            "Action": "sts:AssumeRole",
+        }],
+    });
+    let statement = json!({ "Version": "2012-10-17", "Statement": [policy] });
+    for (operation, input) in [
+        (
+            "CreateRole",
+            json!({ "RoleName": name, "AssumeRolePolicyDocument": trust.to_string() }),
+        ),
+        (
+            "PutRolePolicy",
+            json!({
+                "RoleName": name,
+                "PolicyName": "own",
+                "PolicyDocument": statement.to_string(),
+            }),
+        ),
+    ] {
+        let call = client.call(Service::Iam, operation, &input);
+        cloud::perform(&call).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_role_for_logs_is_trusting_and_allows_them_everywhere() {
+    let client = Client::new();
+    let gateway = "apigateway.amazonaws.com";
+    let all = json!({ "Effect": "Allow", "Action": "logs:*", "Resource": "*" });
+    let narrow = json!({
+        "Effect": "Allow",
+        "Action": "logs:*",
+        "Resource": "arn:aws:logs:eu-west-1:000000000000:log-group:/wsless/*",
+    });
+    make_role(&client, "narrow", gateway, &narrow).await;
+    make_role(&client, "lambda", "lambda.amazonaws.com", &all).await;
+    make_role(&client, "right", gateway, &all).await;
+    let role = |name: &str| format!("arn:aws:iam::000000000000:role/{name}");
+    for name in ["narrow", "lambda", "nothere"] {
+        let refusal = client.refusal("UpdateAccount", patch(&role(name))).await;
+        assert!(
+            refusal
+                .message
+                .contains("does not have required permissions"),
+            "{name}: {refusal}"
+        );
+    }
+    client.ask("UpdateAccount", patch(&role("right"))).await;
+}
+
+#[tokio::test]
+async fn whoever_may_not_pass_a_role_or_tag_is_refused() {
+    let client = Client::new();
+    let api = client.api().await;
+    let paths = json!({
+        "Effect": "Allow",
+        "Action": "apigateway:*",
+        "Resource": ["arn:aws:apigateway:eu-west-1::/apis", "arn:aws:apigateway:eu-west-1::/apis/*"],
+    });
+    make_role(&client, "deployer", "lambda.amazonaws.com", &paths).await;
+    let as_deployer = async |operation: &str, input: Value| {
+        let mut call = client.call(Service::ApiGateway, operation, &input);
+        call.caller = Caller::Role {
+            role: "arn:aws:iam::000000000000:role/deployer".to_owned(),
+            session: "s".to_owned(),
+        };
+        cloud::perform(&call).await.map(|_| ())
+    };
+    let function =
+        json!({ "apiId": api, "integrationType": "AWS_PROXY", "integrationUri": FUNCTION });
+    as_deployer("CreateIntegration", function.clone())
+        .await
+        .unwrap();
+    let mut with_role = function;
+    with_role["credentialsArn"] = json!(ROLE);
+    let refusal = as_deployer("CreateIntegration", with_role)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (refusal.code.as_ref(), refusal.status.as_u16()),
+        ("AccessDeniedException", 403)
+    );
+    assert!(
+        refusal.message.starts_with(&format!(
+            "User: arn:aws:sts::000000000000:assumed-role/deployer/s is not authorized to perform: iam:PassRole on resource: {ROLE}"
+        )),
+        "{refusal}"
+    );
+    let stage = json!({ "apiId": api, "stageName": "dev", "tags": { "a": "b" } });
+    let refusal = as_deployer("CreateStage", stage).await.unwrap_err();
+    assert_eq!(refusal.code, "AccessDeniedException");
+    let refusal = as_deployer("GetAccount", json!({})).await.unwrap_err();
+    assert_eq!(refusal.code, "AccessDeniedException");
+    let stages = client.ask("GetStages", json!({ "apiId": api })).await;
+    assert_eq!(stages, json!({ "items": [] }));
 }
 
 #[tokio::test]
