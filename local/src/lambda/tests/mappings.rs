@@ -17,8 +17,7 @@ async fn with_queue() -> Arc<Cloud> {
 }
 
 async fn make_queue(cloud: &Arc<Cloud>, name: &str) {
-    let fifo = name.ends_with(".fifo");
-    let attributes = if fifo {
+    let attributes = if name.strip_suffix(".fifo").is_some() {
         json!({ "FifoQueue": "true" })
     } else {
         json!({})
@@ -86,6 +85,13 @@ async fn a_mapping_is_made_polled_changed_and_deleted() {
     assert_eq!(got["State"], "Enabled");
     assert_eq!(polled(&cloud), [id]);
 
+    let tag = json!({ "Resource": arn, "Tags": { "a": "b" } });
+    assert_eq!(status(&cloud, "TagResource", tag).await, 204);
+    assert_eq!(
+        call(&cloud, "ListTags", json!({ "Resource": arn })).await,
+        json!({ "Tags": { "a": "b" } })
+    );
+
     let disable =
         json!({ "UUID": uuid, "Enabled": false, "ScalingConfig": { "MaximumConcurrency": 2 } });
     let changed = call(&cloud, "UpdateEventSourceMapping", disable).await;
@@ -117,6 +123,13 @@ async fn a_mapping_is_made_polled_changed_and_deleted() {
             "404 ResourceNotFoundException: The resource you requested does not exist."
         );
     }
+    assert_eq!(
+        refusal(&cloud, "ListTags", json!({ "Resource": arn })).await,
+        format!(
+            "404 ResourceNotFoundException: Event source mapping not found: {}",
+            arn.as_str().unwrap()
+        )
+    );
 }
 
 #[tokio::test]
