@@ -22,11 +22,14 @@ mod report;
 mod scale;
 mod supervise;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32},
+    },
     time::Duration,
 };
 
@@ -83,6 +86,8 @@ pub struct Runner {
     /// Invocations under way of functions without reserved concurrency.
     unreserved: Arc<AtomicU32>,
     limits: RwLock<Limits>,
+    /// Whether the region's event source mappings are polled.
+    pub(super) polls: AtomicBool,
 }
 
 /// An invocation that was run, and how long the function itself took.
