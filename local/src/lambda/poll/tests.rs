@@ -30,6 +30,8 @@ def lines(records, failed):
             yield [group, record['body'], len(records)]
 serve(handle)";
 
+const FIFO: &str = "work.fifo";
+
 struct Way {
     machine: Machine,
     mapping: String,
@@ -39,7 +41,7 @@ impl Way {
     /// A queue, a dead-letter queue, a function and a mapping with these attributes.
     async fn new(queue: &str, attributes: &Value, mapping: &Value, fails: &str) -> Self {
         let machine = Machine::new().await;
-        let is_fifo = queue.ends_with(".fifo");
+        let is_fifo = queue == FIFO;
         let dead = if is_fifo { "dead.fifo" } else { "dead" };
         let mut all = json!({
             "VisibilityTimeout": "1",
@@ -191,13 +193,13 @@ async fn every_message_is_handled_or_ends_in_the_dead_letter_queue() {
 #[tokio::test]
 async fn a_groups_order_is_kept_through_failures() {
     let fails = "int(body[-4:]) % 7 == 6 and tries < 2";
-    let way = Way::new("work.fifo", &json!({}), &json!({}), fails).await;
+    let way = Way::new(FIFO, &json!({}), &json!({}), fails).await;
     let groups: Vec<String> = (0..8).map(|number| format!("g{number}")).collect();
     for group in &groups {
-        way.send("work.fifo", &numbered(group, 20), Some(group))
+        way.send(FIFO, &numbered(group, 20), Some(group))
             .await;
     }
-    until(|| way.left("work.fifo") == 0).await;
+    until(|| way.left(FIFO) == 0).await;
     let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (group, body, _) in way.seen() {
         of.entry(group).or_default().push(body);
