@@ -23,6 +23,7 @@ use crate::{
     fidelity::Delays,
     gateway::Gateway,
     iam::Iam,
+    keep::Kept,
     lambda::Lambda,
     logs::Logs,
     s3::S3,
@@ -51,6 +52,8 @@ pub struct Cloud {
     pub s3: S3,
     /// What goes wrong on purpose.
     pub faults: Faults,
+    /// Where what it holds is kept.
+    pub kept: Kept,
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
     work: tempfile::TempDir,
     tasks: TaskTracker,
@@ -151,6 +154,7 @@ impl Cloud {
             faults: Faults::new(options.faults.clone()),
             iam: Iam::default(),
             s3: S3::default(),
+            kept: Kept::default(),
             regions: RwLock::default(),
             work,
             tasks: TaskTracker::new(),
@@ -197,9 +201,15 @@ impl Cloud {
                 format!("`{name}` isn't a region here"),
             ));
         }
-        let region = regions
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Region::new(name, self)));
+        let region = regions.entry(name.to_owned()).or_insert_with(|| {
+            let region = Arc::new(Region::new(name, self));
+            // A unit test without a runtime has no need of alarms.
+            if tokio::runtime::Handle::try_current().is_ok() {
+                let watched = Arc::downgrade(&region);
+                self.spawn(crate::cloudwatch::run(watched, self.delays));
+            }
+            region
+        });
         Ok(Arc::clone(region))
     }
 
@@ -214,6 +224,11 @@ impl Cloud {
         self.tasks.spawn(async move {
             let _ = ending.run_until_cancelled(work).await;
         });
+    }
+
+    /// Runs something that ends by itself when the cloud does, and is waited for then.
+    pub fn spawn_to_end(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
     }
 
     /// Resolves when the cloud ends.
@@ -259,7 +274,7 @@ impl Running {
         self.cloud.ending.cancel();
         self.cloud.tasks.close();
         self.cloud.tasks.wait().await;
-        crate::keep::keep(&self.cloud)
+        crate::keep::close(&self.cloud)
     }
 }
 

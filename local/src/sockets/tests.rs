@@ -1,0 +1,2 @@
+#[derive(Debug)]
+pub(super) struct Fake;
