@@ -33,7 +33,11 @@ pub(super) enum Answer {
     /// A proxy's.
     Proxy(ProxyAnswer),
     /// Any other's, after its integration response; the status is the integration's.
-    Made { status: u16, body: String, matched: bool },
+    Made {
+        status: u16,
+        body: String,
+        matched: bool,
+    },
 }
 
 /// Why an integration gave no answer.
@@ -186,9 +190,7 @@ fn chosen<'a>(
     answer: Option<(u16, &str)>,
 ) -> Result<Option<&'a Template>, Failure> {
     let key = match selection {
-        Some(Ok(selection)) => {
-            exchange.with_source(answer, |source| selection.evaluate(source))
-        }
+        Some(Ok(selection)) => exchange.with_source(answer, |source| selection.evaluate(source)),
         Some(Err(why)) => return Err(Failure::Execution(why.clone())),
         None => "$default".to_owned(),
     };

@@ -70,7 +70,11 @@ pub(super) fn perform(call: &Call) -> Result<Answer> {
         )
     })?;
     if !sockets.account.may_send(gate.cloud.delays) {
-        return Err(AwsError::new(429, "LimitExceededException", "Rate exceeded"));
+        return Err(AwsError::new(
+            429,
+            "LimitExceededException",
+            "Rate exceeded",
+        ));
     }
     let gone = || AwsError::new(410, "GoneException", "");
     if call.operation == "PostToConnection" && call.body.len() > POST {

@@ -1,13 +1,12 @@
 //! A handshake's request: whether it's one, and what of it events tell.
 
-use std::net::SocketAddr;
-
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::event::raw;
+use crate::wire::Peer;
 
 /// The names of a request's headers as they were sent, in their order: `wire` puts it among a request's extensions if it
 /// knows, since hyper keeps them to itself. Without it, names are written the way most clients do.
@@ -83,8 +82,8 @@ impl Opening {
         }
         let source_ip = request
             .extensions()
-            .get::<SocketAddr>()
-            .map_or_else(|| "127.0.0.1".to_owned(), |peer| peer.ip().to_string());
+            .get::<Peer>()
+            .map_or_else(|| "127.0.0.1".to_owned(), |peer| peer.0.ip().to_string());
         let sent = request.extensions().get::<SentNames>();
         Ok(Self {
             accept: derive_accept_key(key.as_bytes()),
@@ -278,23 +277,42 @@ mod tests {
         assert_eq!(opening.parameter("x"), Some("2"));
         assert_eq!(opening.header("X-LOWER"), Some("1"));
         let headers = opening.headers.single().to_string();
-        assert!(headers.contains(r#""Sec-WebSocket-Key":"dGhl"#), "{headers}");
+        assert!(
+            headers.contains(r#""Sec-WebSocket-Key":"dGhl"#),
+            "{headers}"
+        );
         assert!(headers.contains(r#""x-lower":"1""#), "{headers}");
-        assert!(headers.contains(r#""X-Forwarded-For":"127.0.0.1""#), "{headers}");
+        assert!(
+            headers.contains(r#""X-Forwarded-For":"127.0.0.1""#),
+            "{headers}"
+        );
         assert!(!headers.contains("Upgrade"), "{headers}");
         assert_eq!(opening.query.single().get(), r#"{"token":"a b","x":"2"}"#);
-        assert_eq!(opening.query.multi().get(), r#"{"token":["a b"],"x":["1","2"]}"#);
+        assert_eq!(
+            opening.query.multi().get(),
+            r#"{"token":["a b"],"x":["1","2"]}"#
+        );
     }
 
     #[test]
     fn what_is_no_handshake_is_told_what_it_lacks() {
         let status = |request: hyper::http::request::Builder| {
-            Opening::read(&request.body(()).unwrap()).unwrap_err().status.as_u16()
+            Opening::read(&request.body(()).unwrap())
+                .unwrap_err()
+                .status
+                .as_u16()
         };
         assert_eq!(status(Request::builder().uri("/dev")), 426);
         assert_eq!(status(request()), 426);
         assert_eq!(status(request().header("Sec-WebSocket-Version", "8")), 426);
-        assert_eq!(status(request().header("Sec-WebSocket-Version", "13").method("POST")), 400);
+        assert_eq!(
+            status(
+                request()
+                    .header("Sec-WebSocket-Version", "13")
+                    .method("POST")
+            ),
+            400
+        );
         let keyless = Request::builder()
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")

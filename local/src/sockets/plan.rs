@@ -332,9 +332,7 @@ fn response(response: &IntegrationResponse) -> ResponsePlan {
     }
 }
 
-fn templates(
-    sources: &crate::gateway::model::Strings,
-) -> Vec<(String, Result<Template, String>)> {
+fn templates(sources: &crate::gateway::model::Strings) -> Vec<(String, Result<Template, String>)> {
     sources
         .iter()
         .map(|(key, source)| {
@@ -406,9 +404,7 @@ fn target(kind: &str, uri: &str) -> Target {
             (None, Some(queue)) => queue,
             _ => Target::Lacking(format!("this cloud's gateway can't call `{uri}`")),
         },
-        other => Target::Lacking(format!(
-            "this cloud's gateway has no {other} integrations"
-        )),
+        other => Target::Lacking(format!("this cloud's gateway has no {other} integrations")),
     }
 }
 
@@ -431,8 +427,9 @@ mod tests {
     #[test]
     fn a_uri_says_what_is_called() {
         let arn = "arn:aws:lambda:eu-west-1:000000000000:function:f:live";
-        let uri =
-            format!("arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{arn}/invocations");
+        let uri = format!(
+            "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{arn}/invocations"
+        );
         assert!(matches!(target("AWS_PROXY", &uri), Target::Proxy(f) if f == arn));
         assert!(matches!(target("AWS", &uri), Target::Function(f) if f == arn));
         assert!(matches!(target("AWS_PROXY", arn), Target::Lacking(_)));
@@ -440,17 +437,30 @@ mod tests {
             target("AWS", "arn:aws:apigateway:eu-west-1:sqs:path/000000000000/q.fifo"),
             Target::Queue { region, queue, .. } if region == "eu-west-1" && queue == "q.fifo"
         ));
-        assert!(matches!(target("AWS", "arn:aws:apigateway:eu-west-1:sns:path//"), Target::Lacking(_)));
-        assert!(matches!(target("HTTP_PROXY", "http://localhost"), Target::Lacking(why) if why.contains("HTTP_PROXY")));
+        assert!(matches!(
+            target("AWS", "arn:aws:apigateway:eu-west-1:sns:path//"),
+            Target::Lacking(_)
+        ));
+        assert!(
+            matches!(target("HTTP_PROXY", "http://localhost"), Target::Lacking(why) if why.contains("HTTP_PROXY"))
+        );
     }
 
     #[test]
     fn stage_variables_are_put_into_uris() {
         let mut stage = Stage::default();
-        stage.stage_variables.insert("alias".to_owned(), "live".to_owned());
-        assert_eq!(with_variables("f:${stageVariables.alias}/x", &stage), "f:live/x");
+        stage
+            .stage_variables
+            .insert("alias".to_owned(), "live".to_owned());
         assert_eq!(
-            with_variables("f:${stageVariables.no}/${stageVariables.alias}${stageVariables.", &stage),
+            with_variables("f:${stageVariables.alias}/x", &stage),
+            "f:live/x"
+        );
+        assert_eq!(
+            with_variables(
+                "f:${stageVariables.no}/${stageVariables.alias}${stageVariables.",
+                &stage
+            ),
             "f:${stageVariables.no}/live${stageVariables."
         );
     }

@@ -24,7 +24,11 @@ pub(super) fn access(exchange: &Exchange, story: &Story<'_>) {
 
 /// Writes why an integration failed to the execution log, if the stage logs at all.
 pub(super) fn failure(exchange: &Exchange, why: &str) {
-    tracing::debug!(route = exchange.route.route.route_key, why, "an integration failed");
+    tracing::debug!(
+        route = exchange.route.route.route_key,
+        why,
+        "an integration failed"
+    );
     if exchange.route.log == LogLevel::Off {
         return;
     }
@@ -45,7 +49,10 @@ fn write(exchange: &Exchange, group: &str, line: String) {
     );
     let events = vec![(exchange.at, line)];
     // A log that can't be written changes nothing for the client, as on AWS.
-    if region.logs.put(region, group, &stream, events.clone()).is_err()
+    if region
+        .logs
+        .put(region, group, &stream, events.clone())
+        .is_err()
         && region.logs.create_stream(group, &stream).is_ok()
     {
         let _ = region.logs.put(region, group, &stream, events);
@@ -127,7 +134,10 @@ mod tests {
             _ => None,
         };
         assert_eq!(
-            line(r#"{"id":"$context.requestId","ip":"$context.identity.sourceIp","x":"$context.authorizer.no"}."#, value),
+            line(
+                r#"{"id":"$context.requestId","ip":"$context.identity.sourceIp","x":"$context.authorizer.no"}."#,
+                value
+            ),
             r#"{"id":"r=","ip":"::1","x":"-"}."#
         );
         assert_eq!(line("$context.requestId. $context.", value), "r=. -");

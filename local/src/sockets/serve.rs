@@ -12,7 +12,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _, stream::FuturesUnordered};
+use futures_util::{
+    FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _, stream::FuturesUnordered,
+};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -277,7 +279,11 @@ impl Served {
                 Utf8Bytes::try_from(data.clone())
                     .map_or_else(|_| Message::Binary(data.clone()), Message::Text)
             } else {
-                let kind = if from == 0 { Data::Text } else { Data::Continue };
+                let kind = if from == 0 {
+                    Data::Text
+                } else {
+                    Data::Continue
+                };
                 let part = data.slice(from..to);
                 Message::Frame(Frame::message(part, OpCode::Data(kind), to == length))
             };

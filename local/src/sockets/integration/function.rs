@@ -19,10 +19,18 @@ pub(in crate::sockets) struct ProxyAnswer {
     pub status: u16,
     /// Only `$connect`'s are looked at.
     pub headers: Vec<(String, String)>,
-    body: Bytes,
+    pub body: Bytes,
 }
 
 impl ProxyAnswer {
+    pub fn new(status: u16, body: Bytes) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body,
+        }
+    }
+
     pub fn into_body(self) -> Bytes {
         self.body
     }
@@ -133,19 +141,45 @@ mod tests {
 
     #[test]
     fn a_proxys_answer_has_a_whole_status_and_a_text() {
-        let good = answer(br#"{"statusCode":200,"body":"a\n","headers":{"X":"y","N":1},"other":[]}"#).unwrap();
+        let good =
+            answer(br#"{"statusCode":200,"body":"a\n","headers":{"X":"y","N":1},"other":[]}"#)
+                .unwrap();
         assert_eq!(good.status, 200);
-        assert_eq!(good.headers, [("X".to_owned(), "y".to_owned()), ("N".to_owned(), "1".to_owned())]);
+        assert_eq!(
+            good.headers,
+            [
+                ("X".to_owned(), "y".to_owned()),
+                ("N".to_owned(), "1".to_owned())
+            ]
+        );
         assert_eq!(good.into_body(), "a\n");
         let coded = answer(br#"{"statusCode":200,"body":"w6k=","isBase64Encoded":true}"#).unwrap();
         assert_eq!(coded.into_body(), "é");
         assert_eq!(answer(br#"{"statusCode":204}"#).unwrap().into_body(), "");
-        assert_eq!(answer(br#"{"statusCode":204,"body":null}"#).unwrap().into_body(), "");
+        assert_eq!(
+            answer(br#"{"statusCode":204,"body":null}"#)
+                .unwrap()
+                .into_body(),
+            ""
+        );
         for bad in [
-            "null", "\"x\"", "{}", "[]", "", "not json", r#"{"statusCode":"200"}"#, r#"{"statusCode":200.5}"#,
-            r#"{"statusCode":200,"body":{"a":1}}"#, r#"{"statusCode":200,"body":1}"#, r#"{"body":"x"}"#, r#"{"statusCode":-1}"#,
+            "null",
+            "\"x\"",
+            "{}",
+            "[]",
+            "",
+            "not json",
+            r#"{"statusCode":"200"}"#,
+            r#"{"statusCode":200.5}"#,
+            r#"{"statusCode":200,"body":{"a":1}}"#,
+            r#"{"statusCode":200,"body":1}"#,
+            r#"{"body":"x"}"#,
+            r#"{"statusCode":-1}"#,
         ] {
-            assert!(matches!(answer(bad.as_bytes()), Err(Failure::Malformed(_))), "{bad}");
+            assert!(
+                matches!(answer(bad.as_bytes()), Err(Failure::Malformed(_))),
+                "{bad}"
+            );
         }
     }
 }

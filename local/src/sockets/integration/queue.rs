@@ -187,7 +187,10 @@ fn members(
             ("Version" | "QueueUrl", ..) => {}
             (_, Some(rest), _) => attributes.take(rest, value)?,
             (_, _, Some(rest)) => system.take(rest, value)?,
-            ("DelaySeconds" | "MaxNumberOfMessages" | "VisibilityTimeout" | "WaitTimeSeconds", ..) => {
+            (
+                "DelaySeconds" | "MaxNumberOfMessages" | "VisibilityTimeout" | "WaitTimeSeconds",
+                ..,
+            ) => {
                 let number: i64 = value.parse().map_err(|_| {
                     AwsError::new(
                         400,
@@ -203,7 +206,11 @@ fn members(
         }
     }
     let action = action.ok_or_else(|| {
-        AwsError::new(400, "MissingAction", "The request must contain the parameter Action.")
+        AwsError::new(
+            400,
+            "MissingAction",
+            "The request must contain the parameter Action.",
+        )
     })?;
     input.insert("QueueUrl".to_owned(), queue_url.into());
     if let Some(attributes) = attributes.finish() {
@@ -260,7 +267,10 @@ impl Attributes {
 /// SQS's answer in XML.
 fn success(operation: &str, members: &Value, request_id: &str) -> String {
     let mut out = format!("<?xml version=\"1.0\"?><{operation}Response xmlns=\"{NAMESPACE}\">");
-    if members.as_object().is_some_and(|members| !members.is_empty()) {
+    if members
+        .as_object()
+        .is_some_and(|members| !members.is_empty())
+    {
         element(&mut out, &format!("{operation}Result"), members);
     }
     out.push_str("<ResponseMetadata>");
@@ -334,7 +344,9 @@ mod tests {
     use super::*;
 
     fn read(form: &str) -> Result<(String, Map<String, Value>), AwsError> {
-        let pairs: Vec<_> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        let pairs: Vec<_> = form_urlencoded::parse(form.as_bytes())
+            .into_owned()
+            .collect();
         members(&pairs, "http://127.0.0.1:9/000000000000/q")
     }
 
@@ -360,9 +372,21 @@ mod tests {
     #[test]
     fn what_isnt_a_form_of_sqs_is_refused_as_sqs_does() {
         assert_eq!(read("MessageBody=x").unwrap_err().code, "MissingAction");
-        assert_eq!(read("Action=SendMessage&DelaySeconds=x").unwrap_err().code, "InvalidParameterValue");
-        for bad in ["MessageAttribute.x.Name=a", "MessageAttribute.1=a", "MessageAttribute.999999999.Name=a", "MessageAttribute.1.Other=a"] {
-            assert_eq!(read(&format!("Action=SendMessage&{bad}")).unwrap_err().code, "MalformedQueryString", "{bad}");
+        assert_eq!(
+            read("Action=SendMessage&DelaySeconds=x").unwrap_err().code,
+            "InvalidParameterValue"
+        );
+        for bad in [
+            "MessageAttribute.x.Name=a",
+            "MessageAttribute.1=a",
+            "MessageAttribute.999999999.Name=a",
+            "MessageAttribute.1.Other=a",
+        ] {
+            assert_eq!(
+                read(&format!("Action=SendMessage&{bad}")).unwrap_err().code,
+                "MalformedQueryString",
+                "{bad}"
+            );
         }
     }
 

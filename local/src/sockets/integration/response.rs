@@ -1,7 +1,10 @@
 //! Integration responses: what is made of the answer of an integration that is no proxy.
 
 use super::{Answer, Failure, chosen, is_connect, render};
-use crate::sockets::{exchange::Exchange, plan::{IntegrationPlan, ResponseKey}};
+use crate::sockets::{
+    exchange::Exchange,
+    plan::{IntegrationPlan, ResponseKey},
+};
 
 /// What is made of it. `failure` says why the answer is a failure although its status doesn't.
 ///
