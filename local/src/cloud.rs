@@ -129,6 +129,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         .map_err(|source| StartError::Listen { address, source })?;
     let cloud = Arc::new(Cloud::new(options, address)?);
     crate::keep::restore(&cloud)?;
+    for region in cloud.regions() {
+        crate::lambda::poll::start(&cloud, &region);
+    }
     crate::keep::keep_up(&cloud);
     let serving = crate::wire::serve(Arc::clone(&cloud), listener);
     cloud.spawn(serving);
@@ -223,6 +226,11 @@ impl Cloud {
         });
     }
 
+    /// Runs something that ends by itself when the cloud does, and is waited for then.
+    pub fn spawn_to_end(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
     /// Resolves when the cloud ends.
     pub fn ending(&self) -> &CancellationToken {
         &self.ending
@@ -299,7 +307,10 @@ pub async fn perform(call: &Call) -> Result<Answer> {
         Service::DynamoDb => crate::dynamodb::call(call).await,
         Service::ExecuteApi => crate::sockets::call(call).await,
         Service::Iam => crate::iam::call(call).await,
-        Service::Lambda => crate::lambda::call(call).await,
+        Service::Lambda => {
+            crate::lambda::poll::start(&call.cloud, &call.region);
+            crate::lambda::call(call).await
+        }
         Service::Logs => crate::logs::call(call).await,
         Service::S3 => crate::s3::call(call).await,
         Service::Sqs => crate::sqs::call(call).await,

@@ -26,6 +26,12 @@ impl Bucket {
         self.rate.to_bits() == rate.to_bits() && self.burst.to_bits() == burst.to_bits()
     }
 
+    /// Is as full as another was.
+    pub fn go_on_from(&self, other: &Self) {
+        let level = *other.level.lock();
+        *self.level.lock() = level;
+    }
+
     /// Takes a token, if there's one.
     pub fn take(&self) -> bool {
         self.take_at(Instant::now())

@@ -1,7 +1,7 @@
 //! Real processes (python3 as the runtime) against the Runtime API over a real socket.
 
 mod failures;
-mod machine;
+pub(in crate::lambda) mod machine;
 mod processes;
 mod protocol;
 mod writing;

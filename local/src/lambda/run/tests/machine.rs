@@ -5,14 +5,17 @@ use std::{
     sync::Arc, time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Options,
+    call::{Call, Payload, Service},
     clock::Millis,
     cloud::{Cloud, Region},
     error::Result,
+    iam::Caller,
     lambda::{
         Invoked,
         model::{Target, Version},
@@ -68,11 +71,102 @@ impl Machine {
             ..Limits::default()
         });
         cloud.spawn(crate::wire::serve(Arc::clone(&cloud), listener));
-        Self {
+        let machine = Self {
             cloud,
             region,
             folder: tempfile::tempdir().unwrap(),
+        };
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }]});
+        machine
+            .ask(
+                Service::Iam,
+                "CreateRole",
+                json!({"RoleName": "of-functions", "AssumeRolePolicyDocument": trust.to_string()}),
+            )
+            .await;
+        machine
+            .allow(&[
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:PutLogEvents",
+                "sqs:*",
+            ])
+            .await;
+        machine
+    }
+
+    /// What the functions' role may do, and nothing else.
+    pub async fn allow(&self, actions: &[&str]) {
+        let policy = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": actions, "Resource": "*"},
+        ]});
+        self.ask(
+            Service::Iam,
+            "PutRolePolicy",
+            json!({"RoleName": "of-functions", "PolicyName": "p", "PolicyDocument": policy.to_string()}),
+        )
+        .await;
+    }
+
+    /// Calls an operation as the account's owner.
+    pub async fn call(&self, service: Service, operation: &str, input: Value) -> Result<Value> {
+        let Value::Object(input) = input else {
+            panic!("members are an object")
+        };
+        let call = Call {
+            cloud: Arc::clone(&self.cloud),
+            region: Arc::clone(&self.region),
+            caller: Caller::Owner {
+                access_key: "test".to_owned(),
+            },
+            service,
+            operation: operation.to_owned(),
+            input,
+            body: Bytes::new(),
+            headers: hyper::HeaderMap::new(),
+            request_id: "1".to_owned(),
+        };
+        match crate::cloud::perform(&call).await?.payload {
+            Payload::Members(members) => Ok(members),
+            _ => Ok(Value::Null),
         }
+    }
+
+    /// The same, for what mustn't fail.
+    pub async fn ask(&self, service: Service, operation: &str, input: Value) -> Value {
+        self.call(service, operation, input).await.unwrap()
+    }
+
+    /// Makes a function in the control plane, whose runtime is the prelude and this.
+    pub async fn create(&self, name: &str, code: &str) -> String {
+        use std::io::Write as _;
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+        zip.start_file("bootstrap", options).unwrap();
+        zip.write_all(format!("{PRELUDE}\n{code}").as_bytes())
+            .unwrap();
+        let zip = zip.finish().unwrap().into_inner();
+        self.ask(
+            Service::Lambda,
+            "CreateFunction",
+            json!({
+                "FunctionName": name,
+                "Role": "arn:aws:iam::000000000000:role/of-functions",
+                "Runtime": "provided.al2023",
+                "Handler": "bootstrap",
+                "Timeout": 5,
+                "Code": {"ZipFile": STANDARD.encode(zip)},
+                "Environment": {"Variables": {"FOLDER": self.path("").display().to_string()}},
+            }),
+        )
+        .await["FunctionArn"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub fn limit(&self, change: impl FnOnce(&mut Limits)) {
@@ -114,7 +208,7 @@ impl Machine {
                 handler: "bootstrap".to_owned(),
                 environment,
                 memory_mib: 128,
-                timeout: Duration::from_secs(60),
+                timeout: Duration::from_mins(1),
                 code,
                 code_sha256: String::new(),
                 log_group: format!("/aws/lambda/{name}"),
@@ -170,7 +264,7 @@ pub async fn until(condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waited)
+    tokio::time::timeout(Duration::from_mins(1), waited)
         .await
         .expect("the condition doesn't come");
 }

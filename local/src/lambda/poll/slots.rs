@@ -1,0 +1,150 @@
+//! How many batches of a mapping run at once.
+//!
+//! AWS begins with five and adds more, minute by minute, while messages wait. So does this, sooner: few batches at a time
+//! make full batches, so there are only more where batches take long.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+/// Batches at once at first (developer guide, "Amazon SQS event source mapping scaling").
+const FIRST: usize = 5;
+/// Who has waited for so long for a batch's end gets another place.
+const LONG: Duration = Duration::from_millis(50);
+/// A batch that took longer leaves another place when all are taken.
+const SLOW: Duration = Duration::from_millis(10);
+
+/// The places of a mapping's batches. One poller takes them.
+#[derive(Debug)]
+pub(super) struct Slots {
+    taken: AtomicUsize,
+    there: AtomicUsize,
+    most: AtomicUsize,
+    freed: Notify,
+}
+
+/// A batch's place.
+#[derive(Debug)]
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+}
+
+impl Slots {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            taken: AtomicUsize::new(0),
+            there: AtomicUsize::new(FIRST),
+            most: AtomicUsize::new(FIRST),
+            freed: Notify::new(),
+        })
+    }
+
+    /// Sets how many there may be; where few are taken, there are soon fewer.
+    pub fn limit(&self, most: usize) {
+        self.most.store(most.max(1), Ordering::Relaxed);
+        let there = self.there.load(Ordering::Relaxed);
+        if self.taken.load(Ordering::Relaxed) < there / 2 {
+            self.there.store((there / 2).max(FIRST), Ordering::Relaxed);
+        }
+    }
+
+    /// Waits for a place.
+    pub async fn take(self: &Arc<Self>) -> Slot {
+        loop {
+            if self.taken.load(Ordering::Acquire) < self.size() {
+                self.taken.fetch_add(1, Ordering::AcqRel);
+                return Slot {
+                    slots: Arc::clone(self),
+                };
+            }
+            if tokio::time::timeout(LONG, self.freed.notified())
+                .await
+                .is_err()
+            {
+                self.grow(self.size() / 2);
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.there
+            .load(Ordering::Relaxed)
+            .min(self.most.load(Ordering::Relaxed))
+    }
+
+    fn grow(&self, by: usize) {
+        let most = self.most.load(Ordering::Relaxed);
+        let there = self.there.load(Ordering::Relaxed);
+        if there < most {
+            let there = there.saturating_add(by.max(1)).min(most);
+            self.there.store(there, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Slot {
+    /// The function took so long for this batch.
+    pub fn took(&self, time: Duration) {
+        let slots = &self.slots;
+        if time > SLOW && slots.taken.load(Ordering::Relaxed) >= slots.size() {
+            slots.grow(1);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.slots.taken.fetch_sub(1, Ordering::AcqRel);
+        self.slots.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn five_batches_run_at_first_and_more_when_they_take_long() {
+        let slots = Slots::new();
+        slots.limit(8);
+        let mut held = Vec::new();
+        let began = tokio::time::Instant::now();
+        for _ in 0..5 {
+            held.push(slots.take().await);
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        for _ in 0..3 {
+            held.push(slots.take().await);
+        }
+        assert!(began.elapsed() >= LONG);
+        // No more than the limit, however long it takes.
+        let more = tokio::time::timeout(Duration::from_mins(1), slots.take()).await;
+        assert!(more.is_err());
+        drop(held.pop());
+        let _ = slots.take().await;
+    }
+
+    #[tokio::test]
+    async fn quick_batches_leave_no_more_places() {
+        let slots = Slots::new();
+        slots.limit(1000);
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            held.push(slots.take().await);
+        }
+        for slot in &held {
+            slot.took(Duration::from_millis(1));
+        }
+        assert_eq!(slots.size(), 5);
+        for slot in &held {
+            slot.took(Duration::from_millis(100));
+        }
+        assert_eq!(slots.size(), 6);
+    }
+}
