@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use http_body_util::Either;
-use hyper::{Request, Response, StatusCode, body::Incoming};
+use hyper::{Request, Response, body::Incoming};
 
 use super::{Body, Cut, Peer, aws, body, plain};
 use crate::{
@@ -55,10 +55,7 @@ pub async fn runtime(
     let body = match body::read(body, RUNTIME_BYTES).await {
         Ok(body) => body,
         Err(body::Unread::TooLarge) => {
-            return Ok(plain(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "What a function returns has at most 6 MB.",
-            ));
+            return Ok(crate::lambda::run::too_large(cloud, path).map(Either::Left));
         }
         Err(_) => return Err(Cut),
     };
