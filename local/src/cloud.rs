@@ -197,9 +197,15 @@ impl Cloud {
                 format!("`{name}` isn't a region here"),
             ));
         }
-        let region = regions
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Region::new(name, self)));
+        let region = regions.entry(name.to_owned()).or_insert_with(|| {
+            let region = Arc::new(Region::new(name, self));
+            // A unit test without a runtime has no need of alarms.
+            if tokio::runtime::Handle::try_current().is_ok() {
+                let watched = Arc::downgrade(&region);
+                self.spawn(crate::cloudwatch::run(watched, self.delays));
+            }
+            region
+        });
         Ok(Arc::clone(region))
     }
 
