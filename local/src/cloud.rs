@@ -23,6 +23,7 @@ use crate::{
     fidelity::Delays,
     gateway::Gateway,
     iam::Iam,
+    keep::Kept,
     lambda::Lambda,
     logs::Logs,
     s3::S3,
@@ -51,6 +52,8 @@ pub struct Cloud {
     pub s3: S3,
     /// What goes wrong on purpose.
     pub faults: Faults,
+    /// Where what it holds is kept.
+    pub kept: Kept,
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
     work: tempfile::TempDir,
     tasks: TaskTracker,
@@ -151,6 +154,7 @@ impl Cloud {
             faults: Faults::new(options.faults.clone()),
             iam: Iam::default(),
             s3: S3::default(),
+            kept: Kept::default(),
             regions: RwLock::default(),
             work,
             tasks: TaskTracker::new(),
@@ -222,6 +226,11 @@ impl Cloud {
         });
     }
 
+    /// Runs something that ends by itself when the cloud does, and is waited for then.
+    pub fn spawn_to_end(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
     /// Resolves when the cloud ends.
     pub fn ending(&self) -> &CancellationToken {
         &self.ending
@@ -265,7 +274,7 @@ impl Running {
         self.cloud.ending.cancel();
         self.cloud.tasks.close();
         self.cloud.tasks.wait().await;
-        crate::keep::keep(&self.cloud)
+        crate::keep::close(&self.cloud)
     }
 }
 

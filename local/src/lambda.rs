@@ -371,4 +371,4 @@ pub const ROUTES: &[Route] = &[
 ];
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -219,8 +219,10 @@ pub async fn call(call: &Call) -> Result<Answer> {
 fn queue_of(call: &Call) -> Result<Arc<Queue>> {
     let url = input::required(&call.input, "QueueUrl")?;
     let name = input::queue_in(url);
-    // An address without any path is no queue's; any other is that of a queue that isn't there.
-    if name.is_none() && !url.trim_start_matches("http").contains("://") {
+    let pathless = url
+        .split_once("://")
+        .is_some_and(|(_, rest)| !rest.trim_end_matches('/').contains('/'));
+    if pathless {
         return Err(errors::bad_address(url));
     }
     name.and_then(|name| call.region.sqs.held(name))

@@ -84,7 +84,7 @@ impl Demo {
         report.say(&format!("{}", folder.display()));
 
         story.chapter("Build");
-        let project = story.project(&folder)?;
+        let project = Story::project(&folder)?;
         let (artifacts, took) = work::build(&project, report).await?;
         story.fact(
             "build",
@@ -104,7 +104,9 @@ impl Demo {
 
         story.chapter("Connect");
         let began = Instant::now();
-        let mut client = Client::connect(&address).await.map_err(refusal)?;
+        let mut client = Client::connect(&address)
+            .await
+            .map_err(|error| refusal(&error))?;
         story.fact(
             "connect",
             began.elapsed(),
@@ -132,7 +134,7 @@ impl Demo {
         }
         story.chapter("Destroy");
         let _ = client.close().await;
-        let project = story.project(&folder)?;
+        let project = Story::project(&folder)?;
         let _ = story.deployed("destroy", target.destroy(&project).await?)?;
         story.fact(
             "story",
@@ -164,7 +166,7 @@ impl Story<'_> {
             .result("demo", json!({ "step": what, "elapsed_ms": elapsed_ms }));
     }
 
-    fn project(&self, folder: &Path) -> Result<Project, Failure> {
+    fn project(folder: &Path) -> Result<Project, Failure> {
         let mut project = Project::open(Some(folder), STAGE)?.here();
         "dev".clone_into(&mut project.manifest.build.profile);
         Ok(project)
@@ -191,9 +193,15 @@ impl Story<'_> {
     async fn exchange(&self, client: &mut Client, exchange: &Exchange) -> Result<(), Failure> {
         self.report.say(&format!("> {}", exchange.send));
         let began = Instant::now();
-        client.send(exchange.send).await.map_err(refusal)?;
+        client
+            .send(exchange.send)
+            .await
+            .map_err(|error| refusal(&error))?;
         for expected in exchange.expect {
-            let answer = client.receive(ANSWER).await.map_err(refusal)?;
+            let answer = client
+                .receive(ANSWER)
+                .await
+                .map_err(|error| refusal(&error))?;
             self.report.say(&format!("< {answer}"));
             if !answer.contains(expected) {
                 return Err(Diagnostic::error(
@@ -219,7 +227,7 @@ impl Story<'_> {
             .manifest
             .handlers
             .keys()
-            .map(|name| name.as_str())
+            .map(crate::manifest::HandlerName::as_str)
             .chain(crate::stack::builtins(&project.manifest))
             .collect();
         let width = functions.iter().map(|name| name.len()).max().unwrap_or(0);
@@ -273,7 +281,7 @@ impl Story<'_> {
         }
         std::fs::write(&file, text.replace(edit.from, edit.to))?;
         let began = Instant::now();
-        let project = self.project(folder)?;
+        let project = Self::project(folder)?;
         let (artifacts, _) = work::build(&project, self.report).await?;
         let _ = self.deployed("redeploy", target.deploy(&project, &artifacts).await?)?;
         self.fact(
@@ -297,7 +305,7 @@ fn folder(template: Template) -> Result<PathBuf, Failure> {
     Ok(cache.join("wsless/demo").join(template.as_str()))
 }
 
-fn refusal(error: ClientError) -> Failure {
+fn refusal(error: &ClientError) -> Failure {
     Diagnostic::error("demo::client", error.to_string())
         .note("the functions' logs say more: run it again, or look at the console while it runs")
         .into()

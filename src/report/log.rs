@@ -55,10 +55,9 @@ pub fn render(text: &str) -> String {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        shown.push_str(&format!(
-            " {}",
-            paint(FAINT, format!("{}={}", inline(name), inline(&value)))
-        ));
+        let field = format!("{}={}", inline(name), inline(&value));
+        shown.push(' ');
+        shown.push_str(&paint(FAINT, field));
     }
     shown
 }

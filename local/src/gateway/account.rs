@@ -83,7 +83,7 @@ fn check_role(call: &Call, role: &str) -> Result<()> {
         };
         iam.allows(&session, &permission)
     };
-    if LOGGING.iter().all(|action| allows(&action)) {
+    if LOGGING.iter().all(allows) {
         Ok(())
     } else {
         Err(no_permissions())

@@ -9,7 +9,7 @@ use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use super::{
-    demand,
+    demand_pass_role,
     input::{Input, patch},
     model::{Api, Authorizer},
     output::{list as texts, page, set},
@@ -41,11 +41,12 @@ const HTTP_ONLY: [(&str, &str); 4] = [
 
 pub(super) fn create(call: &Call) -> Result<Answer> {
     let input = Input::of(call);
+    demand_pass_role(call, "authorizerCredentialsArn")?;
     let gateway = &call.region.gateway;
     gateway.edit(call.cloud.delays, input.required("apiId")?, |edit| {
         input.required("authorizerType")?;
         let mut authorizer = Authorizer::default();
-        say(&mut authorizer, call, true)?;
+        say(&mut authorizer, input, true)?;
         input.required("name")?;
         if edit.api.authorizers.len() >= AUTHORIZERS {
             return Err(full("Authorizers"));
@@ -82,10 +83,11 @@ pub(super) fn list(call: &Call) -> Result<Answer> {
 
 pub(super) fn update(call: &Call) -> Result<Answer> {
     let input = Input::of(call);
+    demand_pass_role(call, "authorizerCredentialsArn")?;
     let gateway = &call.region.gateway;
     gateway.edit(call.cloud.delays, input.required("apiId")?, |edit| {
         let mut authorizer = find(edit.api, input)?.clone();
-        say(&mut authorizer, call, false)?;
+        say(&mut authorizer, input, false)?;
         edit.configured = true;
         let answer = show(&authorizer);
         let id = authorizer.authorizer_id.clone();
@@ -126,8 +128,7 @@ fn find<'a>(api: &'a Api, input: Input<'_>) -> Result<&'a Authorizer> {
 }
 
 /// Takes what was sent. What an update clears by an empty text, a creation refuses.
-fn say(authorizer: &mut Authorizer, call: &Call, is_new: bool) -> Result<()> {
-    let input = Input::of(call);
+fn say(authorizer: &mut Authorizer, input: Input<'_>, is_new: bool) -> Result<()> {
     if let Some(kind) = input.text("authorizerType")? {
         if kind != "REQUEST" {
             return Err(bad(
@@ -145,7 +146,6 @@ fn say(authorizer: &mut Authorizer, call: &Call, is_new: bool) -> Result<()> {
     if let Some(arn) = input.text("authorizerCredentialsArn")? {
         if is_new || !arn.is_empty() {
             uri::check_role(arn)?;
-            demand(call, "iam:PassRole", arn)?;
         }
         patch(
             &mut authorizer.authorizer_credentials_arn,

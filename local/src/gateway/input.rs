@@ -16,37 +16,43 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Input<'a>(&'a Map<String, Value>);
 
+impl<'a> From<&'a Map<String, Value>> for Input<'a> {
+    fn from(members: &'a Map<String, Value>) -> Self {
+        Self(members)
+    }
+}
+
 impl<'a> Input<'a> {
     /// Those of a call.
     pub fn of(call: &'a Call) -> Self {
         Self(&call.input)
     }
 
-    fn get(&self, name: &str) -> Option<&'a Value> {
+    fn get(self, name: &str) -> Option<&'a Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
     /// Whether it was sent at all.
-    pub fn has(&self, name: &str) -> bool {
+    pub fn has(self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
     /// A text of any length.
-    pub fn text(&self, name: &str) -> Result<Option<&'a str>> {
+    pub fn text(self, name: &str) -> Result<Option<&'a str>> {
         self.get(name)
             .map(|value| value.as_str().ok_or_else(|| mistyped(name)))
             .transpose()
     }
 
     /// A text that must be there, such as an id in the path.
-    pub fn required(&self, name: &str) -> Result<&'a str> {
+    pub fn required(self, name: &str) -> Result<&'a str> {
         self.text(name)?
             .filter(|text| !text.is_empty())
             .ok_or_else(|| missing(name))
     }
 
     /// A text with as many characters as the model allows.
-    pub fn sized(&self, name: &str, length: RangeInclusive<usize>) -> Result<Option<String>> {
+    pub fn sized(self, name: &str, length: RangeInclusive<usize>) -> Result<Option<String>> {
         let text = self.text(name)?;
         if let Some(text) = text {
             check_length(name, text, &length)?;
@@ -55,7 +61,7 @@ impl<'a> Input<'a> {
     }
 
     /// One of the model's words.
-    pub fn one_of(&self, name: &str, words: &[&str]) -> Result<Option<String>> {
+    pub fn one_of(self, name: &str, words: &[&str]) -> Result<Option<String>> {
         let text = self.text(name)?;
         match text {
             Some(text) if !words.contains(&text) => Err(bad(format!(
@@ -67,7 +73,7 @@ impl<'a> Input<'a> {
     }
 
     /// True or false. A query's members are texts.
-    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
+    pub fn flag(self, name: &str) -> Result<Option<bool>> {
         self.get(name)
             .map(|value| {
                 value
@@ -79,28 +85,28 @@ impl<'a> Input<'a> {
     }
 
     /// A whole number.
-    pub fn integer(&self, name: &str) -> Result<Option<i64>> {
+    pub fn integer(self, name: &str) -> Result<Option<i64>> {
         self.get(name)
             .map(|value| value.as_i64().ok_or_else(|| mistyped(name)))
             .transpose()
     }
 
     /// A number.
-    pub fn number(&self, name: &str) -> Result<Option<f64>> {
+    pub fn number(self, name: &str) -> Result<Option<f64>> {
         self.get(name)
             .map(|value| value.as_f64().ok_or_else(|| mistyped(name)))
             .transpose()
     }
 
     /// A structure within.
-    pub fn inner(&self, name: &str) -> Result<Option<Input<'a>>> {
+    pub fn inner(self, name: &str) -> Result<Option<Input<'a>>> {
         self.get(name)
             .map(|value| value.as_object().map(Input).ok_or_else(|| mistyped(name)))
             .transpose()
     }
 
     /// A map of structures.
-    pub fn inners(&self, name: &str) -> Result<Vec<(&'a str, Input<'a>)>> {
+    pub fn inners(self, name: &str) -> Result<Vec<(&'a str, Input<'a>)>> {
         let Some(inner) = self.inner(name)? else {
             return Ok(Vec::new());
         };
@@ -115,7 +121,7 @@ impl<'a> Input<'a> {
     }
 
     /// A map of texts, each of at most `longest` characters.
-    pub fn strings(&self, name: &str, longest: usize) -> Result<Option<Strings>> {
+    pub fn strings(self, name: &str, longest: usize) -> Result<Option<Strings>> {
         let Some(inner) = self.inner(name)? else {
             return Ok(None);
         };
@@ -129,7 +135,7 @@ impl<'a> Input<'a> {
     }
 
     /// A map of `{"required": true}`.
-    pub fn constraints(&self, name: &str) -> Result<Option<BTreeMap<String, bool>>> {
+    pub fn constraints(self, name: &str) -> Result<Option<BTreeMap<String, bool>>> {
         if !self.has(name) {
             return Ok(None);
         }
@@ -145,7 +151,7 @@ impl<'a> Input<'a> {
     }
 
     /// A list of texts. A query's list of one is a text.
-    pub fn list(&self, name: &str) -> Result<Option<Vec<String>>> {
+    pub fn list(self, name: &str) -> Result<Option<Vec<String>>> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };

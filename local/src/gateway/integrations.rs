@@ -5,7 +5,7 @@ pub(super) mod responses;
 use serde_json::{Value, json};
 
 use super::{
-    demand,
+    demand_pass_role,
     input::{Input, patch, patch_strings},
     model::{Api, Integration},
     output::{map, page, set},
@@ -50,10 +50,11 @@ pub(super) fn create(call: &Call) -> Result<Answer> {
         connection_type: Some("INTERNET".to_owned()),
         ..Integration::default()
     };
+    demand_pass_role(call, "credentialsArn")?;
     let gateway = &call.region.gateway;
     gateway.edit(call.cloud.delays, input.required("apiId")?, |edit| {
         input.required("integrationType")?;
-        say(&mut integration, call)?;
+        say(&mut integration, input)?;
         if edit.api.integrations.len() >= INTEGRATIONS {
             return Err(full("Integrations"));
         }
@@ -90,10 +91,11 @@ pub(super) fn list(call: &Call) -> Result<Answer> {
 
 pub(super) fn update(call: &Call) -> Result<Answer> {
     let input = Input::of(call);
+    demand_pass_role(call, "credentialsArn")?;
     let gateway = &call.region.gateway;
     gateway.edit(call.cloud.delays, input.required("apiId")?, |edit| {
         let mut integration = find(edit.api, input)?.clone();
-        say(&mut integration, call)?;
+        say(&mut integration, input)?;
         edit.configured = true;
         let answer = show(&integration);
         let id = integration.integration_id.clone();
@@ -141,8 +143,7 @@ pub(super) fn none(id: &str) -> crate::error::AwsError {
 }
 
 /// Takes what was sent, and refuses what it makes of the integration.
-fn say(integration: &mut Integration, call: &Call) -> Result<()> {
-    let input = Input::of(call);
+fn say(integration: &mut Integration, input: Input<'_>) -> Result<()> {
     if let Some((_, name)) = HTTP_ONLY.iter().find(|(field, _)| input.has(field)) {
         return Err(http_only(name));
     }
@@ -207,8 +208,6 @@ fn say(integration: &mut Integration, call: &Call) -> Result<()> {
     if let Some(arn) = input.text("credentialsArn")? {
         if !arn.is_empty() && arn != CALLERS_OWN {
             uri::check_role(arn)?;
-            // [STK v2_integration_credentials]: 403, naming iam:PassRole.
-            demand(call, "iam:PassRole", arn)?;
         }
         patch(&mut integration.credentials_arn, Some(arn.to_owned()));
     }

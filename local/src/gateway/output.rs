@@ -95,3 +95,52 @@ fn read_token(token: &str) -> Result<String> {
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(|| bad("Invalid next token specified"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Payload;
+
+    fn pages(items: usize, most: usize) -> Vec<Vec<Value>> {
+        let all: Vec<_> = (0..items)
+            .map(|index| (format!("k{index:03}"), json!(index)))
+            .collect();
+        let mut input = Map::new();
+        input.insert("maxResults".to_owned(), json!(most.to_string()));
+        let mut pages = Vec::new();
+        loop {
+            let answer = page(Input::from(&input), all.clone()).expect("a page");
+            let Payload::Members(members) = answer.payload else {
+                panic!("no members");
+            };
+            pages.push(members["items"].as_array().expect("items").clone());
+            match members.get("nextToken") {
+                Some(token) => input.insert("nextToken".to_owned(), token.clone()),
+                None => return pages,
+            };
+        }
+    }
+
+    #[test]
+    fn pages_together_are_the_whole_in_order() {
+        for items in 0..12 {
+            for most in 1..14 {
+                let pages = pages(items, most);
+                let whole: Vec<Value> = pages.iter().flatten().cloned().collect();
+                let expected: Vec<Value> = (0..items).map(|index| json!(index)).collect();
+                assert_eq!(whole, expected, "{items} by {most}");
+                assert_eq!(
+                    pages.len(),
+                    items.div_ceil(most).max(1),
+                    "{items} by {most}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn times_are_told_in_whole_seconds() {
+        assert_eq!(time(Millis(1_999)), timestamp(Millis(1_000)));
+        assert_eq!(time(Millis(2_000)), timestamp(Millis(2_000)));
+    }
+}

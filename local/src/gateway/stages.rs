@@ -33,7 +33,7 @@ pub(super) async fn create(call: &Call) -> Result<Answer> {
     check_name(name)?;
     let gateway = &call.region.gateway;
     gateway.read(api_id, |entry| check_new(&entry.api, name))?;
-    let access_log = access_log(call).await?;
+    let access_log = check_logs(call).await?;
     let tags = tags::sent_at_creation(call)?;
     gateway.edit(call.cloud.delays, api_id, |edit| {
         check_new(edit.api, name)?;
@@ -46,7 +46,7 @@ pub(super) async fn create(call: &Call) -> Result<Answer> {
             moves_at: edit.now,
             ..Stage::default()
         };
-        let moves_to = say(&mut stage, edit.api, call)?;
+        let moves_to = say(&mut stage, edit.api, input)?;
         edit.added(name);
         edit.api.stages.insert(name.to_owned(), stage);
         settle(edit, name, moves_to, true).map(|answer| Answer::members(201, answer))
@@ -78,11 +78,11 @@ pub(super) async fn update(call: &Call) -> Result<Answer> {
     let api_id = input.required("apiId")?;
     let gateway = &call.region.gateway;
     gateway.read(api_id, |entry| find(&entry.api, input).map(|_| ()))?;
-    let access_log = access_log(call).await?;
+    let access_log = check_logs(call).await?;
     gateway.edit(call.cloud.delays, api_id, |edit| {
         let mut stage = find(edit.api, input)?.clone();
         let deployed_by_itself = stage.auto_deploy;
-        let moves_to = say(&mut stage, edit.api, call)?;
+        let moves_to = say(&mut stage, edit.api, input)?;
         if access_log.is_some() {
             stage.access_log = access_log;
         }
@@ -195,8 +195,7 @@ fn check_new(api: &Api, name: &str) -> Result<()> {
 }
 
 /// Takes what was sent, but for the access log. Returns the deployment to move to.
-fn say(stage: &mut Stage, api: &Api, call: &Call) -> Result<Option<String>> {
-    let input = Input::of(call);
+fn say(stage: &mut Stage, api: &Api, input: Input<'_>) -> Result<Option<String>> {
     patch(
         &mut stage.description,
         input.sized("description", 0..=1024)?,
@@ -228,13 +227,6 @@ fn say(stage: &mut Stage, api: &Api, call: &Call) -> Result<Option<String>> {
             stage.route_settings.entry(key.to_owned()).or_default(),
             settings,
         )?;
-    }
-    let logs = |settings: &RouteSettings| {
-        matches!(settings.logging_level.as_deref(), Some("INFO" | "ERROR"))
-    };
-    let sent = input.has("defaultRouteSettings") || input.has("routeSettings");
-    if sent && (logs(&stage.default_route_settings) || stage.route_settings.values().any(logs)) {
-        account::logging_role(call)?;
     }
     let variables = input.strings("stageVariables", 2048)?;
     check_variables(variables.as_ref())?;
@@ -292,6 +284,25 @@ fn check_variables(variables: Option<&Strings>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses logs that the account's role can't write, and returns the access log that was sent. Asked before an API is
+/// changed: others are asked for it.
+async fn check_logs(call: &Call) -> Result<Option<AccessLog>> {
+    let input = Input::of(call);
+    let mut sent = Vec::from_iter(input.inner("defaultRouteSettings")?);
+    sent.extend(
+        input
+            .inners("routeSettings")?
+            .into_iter()
+            .map(|(_, settings)| settings),
+    );
+    for settings in sent {
+        if let Some("INFO" | "ERROR") = settings.text("loggingLevel")? {
+            account::logging_role(call)?;
+        }
+    }
+    access_log(call).await
 }
 
 /// The access log that was sent, if it can be written. The order of the checks is AWS's [STK].

@@ -24,7 +24,8 @@ pub(super) struct State {
     pub apis: BTreeMap<String, Entry>,
     /// The account's role for logs.
     pub logging_role: Option<String>,
-    /// The last revision that was given.
+    /// The last revision that was given. Whoever remembers one doesn't outlive the cloud.
+    #[serde(skip)]
     pub revision: u64,
     #[serde(skip)]
     pub unlisted: Unlisted,
@@ -87,6 +88,10 @@ pub(super) struct Edit<'a> {
 impl<'a> Edit<'a> {
     /// One that starts now.
     pub fn new(entry: &'a mut Entry, now: Millis, delays: Delays) -> Self {
+        for stage in entry.api.stages.values_mut() {
+            // Nobody meets it any more: it needn't be held, or kept.
+            stage.before.take_if(|_| stage.moves_at <= now);
+        }
         Self {
             api: &mut entry.api,
             now,
@@ -229,15 +234,59 @@ pub(super) struct Mark<'a> {
 impl Busy {
     /// Marks an API, unless it's marked.
     pub fn mark<'a>(&'a self, api_id: &'a str) -> Option<Mark<'a>> {
-        self.0
-            .lock()
-            .insert(api_id.to_owned())
-            .then_some(Mark { busy: self, api_id })
+        let is_free = self.0.lock().insert(api_id.to_owned());
+        // Made only if it's free: a mark that is dropped takes the other one's away.
+        is_free.then(|| Mark { busy: self, api_id })
     }
 }
 
 impl Drop for Mark<'_> {
     fn drop(&mut self) {
         self.busy.0.lock().remove(self.api_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Fidelity;
+
+    #[test]
+    fn what_is_new_is_listed_when_the_delay_is_over() {
+        let delays = Delays::new(Fidelity::Aws, 1.0);
+        let start = Millis(1_000);
+        let mut unlisted = Unlisted::default();
+        unlisted.add("a", start, delays);
+        assert!(!unlisted.shows("a", start));
+        assert!(unlisted.shows("b", start));
+        let later = start.after(delays.of(Delay::Listing));
+        assert!(!unlisted.shows("a", Millis(later.0 - 1)));
+        assert!(unlisted.shows("a", later));
+        unlisted.add("b", later.after(Duration::from_secs(9)), delays);
+        assert_eq!(unlisted.0.len(), 1, "what is listed is forgotten");
+        let instant = Delays::new(Fidelity::Instant, 1.0);
+        unlisted.add("c", later, instant);
+        assert!(unlisted.shows("c", later));
+    }
+
+    #[test]
+    fn a_mark_is_gone_when_its_change_is_done() {
+        let busy = Busy::default();
+        let mark = busy.mark("a");
+        assert!(mark.is_some());
+        assert!(busy.mark("a").is_none());
+        assert!(busy.mark("a").is_none(), "a refused one took nothing away");
+        assert!(busy.mark("b").is_some());
+        drop(mark);
+        assert!(busy.mark("a").is_some());
+    }
+
+    #[test]
+    fn ids_are_new() {
+        let id = new_id(6, |id| id.starts_with('a'));
+        assert_eq!(id.len(), 6);
+        assert!(!id.starts_with('a'));
     }
 }

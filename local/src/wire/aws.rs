@@ -297,10 +297,12 @@ async fn carried_out(call: &Call) -> Result<Result<Answer>, Cut> {
     match fate.then {
         Fate::Perform => {
             if call.cloud.delays.are_real() {
-                let allowed = call
-                    .region
-                    .rates
-                    .take(&call.cloud, call.service, &call.operation);
+                let allowed = call.region.rates.take(
+                    call.service,
+                    &call.operation,
+                    Millis::now(),
+                    call.cloud.delays,
+                );
                 if !allowed {
                     return Ok(Err(rates::throttled(call.service)));
                 }

@@ -3,11 +3,16 @@
 //! Every request must bear a signature that is whole; it's recomputed only in a cloud that verifies signatures.
 //! Pure: the time and the secret are given. Source: AWS's "Signature Version 4 signing process".
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::{HeaderMap, Method, Uri, header::AUTHORIZATION};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode,
+};
 use sha2::{Digest, Sha256};
 
 use super::body::Chunk;
@@ -367,8 +372,17 @@ impl Signature<'_> {
 
     fn canonical(&self, request: Signed<'_>, payload: &str) -> String {
         let path = if self.service == "s3" {
-            let decoded = percent_decode_str(request.uri.path()).collect::<Vec<u8>>();
-            percent_encoding::percent_encode(&decoded, PATH).to_string()
+            // As sent; a client that encodes less than others signed what it should have sent.
+            let segments: Vec<String> = request
+                .uri
+                .path()
+                .split('/')
+                .map(|segment| {
+                    let decoded: Vec<u8> = percent_decode_str(segment).collect();
+                    percent_encode(&decoded, ENCODED).to_string()
+                })
+                .collect();
+            segments.join("/")
         } else {
             utf8_percent_encode(&normal(request.uri.path()), PATH).to_string()
         };
@@ -446,7 +460,8 @@ fn normal(path: &str) -> String {
         }
     }
     let mut normal = format!("/{}", kept.join("/"));
-    if path.ends_with('/') && !kept.is_empty() {
+    let last = path.rsplit('/').next();
+    if matches!(last, Some("" | "." | "..")) && !kept.is_empty() {
         normal.push('/');
     }
     normal

@@ -58,6 +58,16 @@ impl Cloud {
         Self::new(Emulator::moto())
     }
 
+    /// The embedded cloud, as the binary under test runs it.
+    pub fn embedded() -> Self {
+        Self::embedded_with(&[])
+    }
+
+    /// The same with further arguments of `wsless local`.
+    pub fn embedded_with(arguments: &[&str]) -> Self {
+        Self::new(Emulator::embedded(arguments))
+    }
+
     fn new(emulator: Emulator) -> Self {
         Self {
             recorder: Recorder::start(emulator.port()),

@@ -1,7 +1,8 @@
-//! Other people's emulators of AWS, each on a loopback port of its own.
+//! Other people's emulators of AWS, and our own embedded cloud, each on a loopback port of its own.
 
 use std::fs::{File, TryLockError};
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -17,6 +18,8 @@ pub enum Kind {
     Ministack,
     /// Control plane only; keeps integration fields that ministack drops.
     Moto,
+    /// `wsless local`.
+    Embedded,
 }
 
 /// How ministack is to behave.
@@ -77,6 +80,17 @@ impl Emulator {
             let server = server.to_str().expect("a path in UTF-8");
             let program = [server, "-H", "127.0.0.1", "-p", &port];
             Guarded::start(&python, "moto", &program, &environment(settings, temp))
+        })
+    }
+
+    /// Starts `wsless local` with these further arguments.
+    pub fn embedded(arguments: &[&str]) -> Self {
+        Self::start(Kind::Embedded, "/_wsless/health", |port, temp| {
+            let port = port.to_string();
+            let mut program = vec![env!("CARGO_BIN_EXE_wsless"), "local", "--port", &port];
+            program.extend(arguments);
+            let python = Path::new("python3");
+            Guarded::start(python, "embedded", &program, &environment([], temp))
         })
     }
 

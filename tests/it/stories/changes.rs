@@ -8,29 +8,37 @@ use crate::harness::{Cloud, Output, Project};
 const SECRET: &str = "hunter2-Zk9vQw";
 
 #[test]
-fn a_change_reaches_what_it_is_about_and_open_connections_stay() {
-    let cloud = Cloud::ministack();
-    let project = Project::init("echo", &cloud);
+fn a_change_reaches_what_it_is_about_and_open_connections_stay_on_ministack() {
+    a_change_reaches_what_it_is_about_and_open_connections_stay(&Cloud::ministack());
+}
+
+#[test]
+fn a_change_reaches_what_it_is_about_and_open_connections_stay_on_the_embedded_cloud() {
+    a_change_reaches_what_it_is_about_and_open_connections_stay(&Cloud::embedded());
+}
+
+fn a_change_reaches_what_it_is_about_and_open_connections_stay(cloud: &Cloud) {
+    let project = Project::init("echo", cloud);
     let system = System {
-        cloud: &cloud,
+        cloud,
         project: &project,
         name: "echo",
         stage: "dev",
     };
     let address = system.deploy();
     let mut session = system.open(&address);
-    system.enqueue("echo", &session, "$default", "before");
+    system.send("echo", &mut session, "$default", "before");
     assert_eq!(session.client.receive(), "before");
 
     a_changed_handler_is_all_that_changes(&system);
-    system.enqueue("echo", &session, "$default", "after");
+    system.send("echo", &mut session, "$default", "after");
     assert_eq!(session.client.receive(), "AFTER");
 
     changed_settings_reach_one_function_and_secrets_are_never_shown(&system);
     system.deploy_without_a_change();
 
     what_the_manifest_drops_is_gone(&system);
-    system.enqueue("echo", &session, "$default", "still here");
+    system.send("echo", &mut session, "$default", "still here");
     assert_eq!(session.client.receive(), "STILL HERE");
     system.deploy_without_a_change();
 }

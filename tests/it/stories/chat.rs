@@ -1,4 +1,4 @@
-//! Chat on ministack: rooms, the registry, and the order of one connection's messages.
+//! Chat: rooms, the registry, and the order of one connection's messages.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -7,12 +7,20 @@ use super::{BOUND, Session, System};
 use crate::harness::{Cloud, Project, run, wait_for};
 
 #[test]
-fn a_room_hears_what_is_said_in_order_and_forgets_who_goes() {
-    let cloud = Cloud::ministack();
+fn a_room_hears_what_is_said_in_order_and_forgets_who_goes_on_ministack() {
+    a_room_hears_what_is_said_in_order_and_forgets_who_goes(&Cloud::ministack());
+}
+
+#[test]
+fn a_room_hears_what_is_said_in_order_and_forgets_who_goes_on_the_embedded_cloud() {
+    a_room_hears_what_is_said_in_order_and_forgets_who_goes(&Cloud::embedded());
+}
+
+fn a_room_hears_what_is_said_in_order_and_forgets_who_goes(cloud: &Cloud) {
     let before = cloud.inventory();
-    let project = Project::init("chat", &cloud);
+    let project = Project::init("chat", cloud);
     let system = System {
-        cloud: &cloud,
+        cloud,
         project: &project,
         name: "chat",
         stage: "dev",
@@ -35,7 +43,7 @@ fn a_room_hears_what_is_said_in_order_and_forgets_who_goes() {
 
     let texts: Vec<String> = (1..=12).map(|number| format!("line {number}")).collect();
     for text in &texts {
-        say(&system, &ada, text);
+        say(&system, &mut ada, text);
     }
     for session in [&mut ada, &mut bob, &mut eve] {
         let heard: Vec<Value> = texts
@@ -47,7 +55,7 @@ fn a_room_hears_what_is_said_in_order_and_forgets_who_goes() {
     }
 
     assert_eq!(who(&mut bob), ["Ada", "Bob", "Eve"]);
-    request(&system, &bob, "leave", &json!({}));
+    request(&system, &mut bob, "leave", &json!({}));
     assert_eq!(
         bob.client.receive_json(),
         json!({"event": "goodbye", "room": "lobby"})
@@ -64,7 +72,7 @@ fn a_room_hears_what_is_said_in_order_and_forgets_who_goes() {
         rooms_of_id(&system, &id).is_empty().then_some(())
     });
     assert_eq!(who(&mut bob), ["Ada"]);
-    say(&system, &ada, "anybody?");
+    say(&system, &mut ada, "anybody?");
     assert_eq!(ada.client.receive_json(), said("Ada", "anybody?"));
 
     // Ada's own item and her room, and Bob's own: the registry is data.
@@ -86,16 +94,16 @@ fn a_room_hears_what_is_said_in_order_and_forgets_who_goes() {
 
 /// Puts a client's request into the handler's queue, as API Gateway would.
 #[track_caller]
-fn request(system: &System<'_>, sender: &Session, action: &str, fields: &Value) {
+fn request(system: &System<'_>, sender: &mut Session, action: &str, fields: &Value) {
     let mut body = json!({"action": action, "room": "lobby"});
     for (name, value) in fields.as_object().expect("fields") {
         body[name] = value.clone();
     }
-    system.enqueue("chat.fifo", sender, action, &body.to_string());
+    system.send("chat.fifo", sender, action, &body.to_string());
 }
 
 #[track_caller]
-pub fn say(system: &System<'_>, sender: &Session, text: &str) {
+pub fn say(system: &System<'_>, sender: &mut Session, text: &str) {
     request(system, sender, "say", &json!({ "text": text }));
 }
 

@@ -1,4 +1,4 @@
-//! Echo on ministack: from `init` to `destroy`.
+//! Echo: from `init` to `destroy`.
 
 use serde_json::json;
 
@@ -27,12 +27,20 @@ fn what_init_writes_passes_its_own_tests_without_a_cloud() {
 }
 
 #[test]
-fn a_message_comes_back_by_both_ways_and_nothing_is_left_after_destroy() {
-    let cloud = Cloud::ministack();
+fn a_message_comes_back_by_both_ways_and_nothing_is_left_after_destroy_on_ministack() {
+    a_message_comes_back_by_both_ways_and_nothing_is_left_after_destroy(&Cloud::ministack());
+}
+
+#[test]
+fn a_message_comes_back_by_both_ways_and_nothing_is_left_after_destroy_on_the_embedded_cloud() {
+    a_message_comes_back_by_both_ways_and_nothing_is_left_after_destroy(&Cloud::embedded());
+}
+
+fn a_message_comes_back_by_both_ways_and_nothing_is_left_after_destroy(cloud: &Cloud) {
     let before = cloud.inventory();
-    let project = Project::init("echo", &cloud);
+    let project = Project::init("echo", cloud);
     let system = System {
-        cloud: &cloud,
+        cloud,
         project: &project,
         name: "echo",
         stage: "dev",
@@ -50,7 +58,7 @@ fn a_message_comes_back_by_both_ways_and_nothing_is_left_after_destroy() {
         .send_json(&json!({"action": "ping", "id": 7}));
     assert_eq!(session.client.receive_json(), json!({"pong": 7}));
     let text = "not JSON: & + % = # \" ' \\ \u{1f600}\nsecond line";
-    system.enqueue("echo", &session, "$default", text);
+    system.send("echo", &mut session, "$default", text);
     assert_eq!(session.client.receive(), text);
 
     system.deploy_without_a_change();

@@ -28,7 +28,7 @@ fn echos_roles_suffice_and_a_missing_permission_is_found_and_mended() {
         .client
         .send_json(&json!({"action": "ping", "id": 7}));
     assert_eq!(session.client.receive_json(), json!({"pong": 7}));
-    system.enqueue("echo", &session, "$default", "hello");
+    system.send("echo", &mut session, "$default", "hello");
     assert_eq!(session.client.receive(), "hello");
 
     project.edit(
@@ -48,7 +48,7 @@ fn echos_roles_suffice_and_a_missing_permission_is_found_and_mended() {
             .send())
         .expect("a policy is deleted");
     }
-    system.enqueue("echo", &session, "$default", "refused");
+    system.send("echo", &mut session, "$default", "refused");
     wait_for("the handler to be refused", BOUND, || {
         system
             .log_lines("echo")
@@ -59,7 +59,7 @@ fn echos_roles_suffice_and_a_missing_permission_is_found_and_mended() {
     assert_eq!(system.plan(), updates(["role/echo"]));
     system.deploy();
     let_batches_pass(&system);
-    system.enqueue("echo", &session, "$default", "mended");
+    system.send("echo", &mut session, "$default", "mended");
     assert_eq!(session.client.receive(), "mended");
 
     // The refused message waits to be tried again.
@@ -91,7 +91,7 @@ fn chats_roles_suffice_for_the_registry() {
     chat::join(&system, &mut ada, "Ada");
     chat::join(&system, &mut bob, "Bob");
     assert_eq!(ada.client.receive_json()["event"], "joined");
-    chat::say(&system, &ada, "hello");
+    chat::say(&system, &mut ada, "hello");
     for session in [&mut ada, &mut bob] {
         assert_eq!(session.client.receive_json(), chat::said("Ada", "hello"));
     }

@@ -6,10 +6,18 @@ use super::System;
 use crate::harness::{Cloud, Project};
 
 #[test]
-fn two_stages_live_side_by_side_and_each_has_its_own_settings() {
-    let cloud = Cloud::ministack();
+fn two_stages_live_side_by_side_and_each_has_its_own_settings_on_ministack() {
+    two_stages_live_side_by_side_and_each_has_its_own_settings(&Cloud::ministack());
+}
+
+#[test]
+fn two_stages_live_side_by_side_and_each_has_its_own_settings_on_the_embedded_cloud() {
+    two_stages_live_side_by_side_and_each_has_its_own_settings(&Cloud::embedded());
+}
+
+fn two_stages_live_side_by_side_and_each_has_its_own_settings(cloud: &Cloud) {
     let before = cloud.inventory();
-    let project = Project::init("echo", &cloud);
+    let project = Project::init("echo", cloud);
     let manifest = project.read("wsless.toml");
     project.write(
         "wsless.toml",
@@ -19,7 +27,7 @@ fn two_stages_live_side_by_side_and_each_has_its_own_settings() {
         ),
     );
     let [dev, prod] = ["dev", "prod"].map(|stage| System {
-        cloud: &cloud,
+        cloud,
         project: &project,
         name: "echo",
         stage,
@@ -42,28 +50,36 @@ fn two_stages_live_side_by_side_and_each_has_its_own_settings() {
 
     let mut in_prod = prod.open(&prods_address);
     let mut in_dev = dev.open(&devs_address);
-    prod.enqueue("echo", &in_prod, "$default", "to prod");
-    dev.enqueue("echo", &in_dev, "$default", "to dev");
+    prod.send("echo", &mut in_prod, "$default", "to prod");
+    dev.send("echo", &mut in_dev, "$default", "to dev");
     assert_eq!(in_prod.client.receive(), "to prod");
     assert_eq!(in_dev.client.receive(), "to dev");
 
     let _ = dev.wsless(["destroy", "--yes"]).succeeds();
     cloud.inventory().assert_same_as(&with_prod);
     prod.deploy_without_a_change();
-    prod.enqueue("echo", &in_prod, "$default", "still here");
+    prod.send("echo", &mut in_prod, "$default", "still here");
     assert_eq!(in_prod.client.receive(), "still here");
     let _ = prod.wsless(["destroy", "--yes"]).succeeds();
     cloud.inventory().assert_same_as(&before);
 }
 
 #[test]
-fn projects_whose_names_begin_alike_leave_each_other_alone() {
-    let cloud = Cloud::ministack();
+fn projects_whose_names_begin_alike_leave_each_other_alone_on_ministack() {
+    projects_whose_names_begin_alike_leave_each_other_alone(&Cloud::ministack());
+}
+
+#[test]
+fn projects_whose_names_begin_alike_leave_each_other_alone_on_the_embedded_cloud() {
+    projects_whose_names_begin_alike_leave_each_other_alone(&Cloud::embedded());
+}
+
+fn projects_whose_names_begin_alike_leave_each_other_alone(cloud: &Cloud) {
     let before = cloud.inventory();
     // One folder for all of them: their handlers are the same, so they are built once.
-    let project = Project::init_as("a", "echo", &cloud);
+    let project = Project::init_as("a", "echo", cloud);
     let system = |name, stage| System {
-        cloud: &cloud,
+        cloud,
         project: &project,
         name,
         stage,
