@@ -430,3 +430,41 @@ async fn what_is_kept_comes_back() {
     let history = done(&other, "DescribeAlarmHistory", json!({})).await;
     assert_eq!(history["AlarmHistoryItems"].as_array().unwrap().len(), 2);
 }
+
+async fn sqs(cloud: &Arc<Cloud>, operation: &str, input: Value) -> Value {
+    let mut call = super::a_call(cloud, operation, &input);
+    call.service = crate::call::Service::Sqs;
+    match crate::cloud::perform(&call).await.unwrap().payload {
+        crate::call::Payload::Members(members) => members,
+        other => panic!("{other:?} instead of members"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waits_in_a_queue_sets_off_its_alarm_with_nobody_asking() {
+    let cloud = cloud();
+    let queue = sqs(&cloud, "CreateQueue", json!({"QueueName": "dead"})).await;
+    done(
+        &cloud,
+        "PutMetricAlarm",
+        json!({"AlarmName": "dead", "Namespace": "AWS/SQS", "MetricName": "ApproximateNumberOfMessagesVisible",
+               "Dimensions": [{"Name": "QueueName", "Value": "dead"}], "Statistic": "Maximum", "Period": 10,
+               "EvaluationPeriods": 1, "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold",
+               "TreatMissingData": "notBreaching"}),
+    )
+    .await;
+    sqs(
+        &cloud,
+        "SendMessage",
+        json!({"QueueUrl": queue["QueueUrl"], "MessageBody": "hello"}),
+    )
+    .await;
+    // The clock stands but for those who sleep: each second here, the region's periods pass.
+    for _ in 0..1000 {
+        if describe(&cloud, "dead").await["StateValue"] == "ALARM" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    panic!("{}", describe(&cloud, "dead").await);
+}
