@@ -122,6 +122,28 @@ async fn an_alarm_goes_off_and_is_well_again_and_its_history_says_so() {
     )
     .await;
     assert!(item["NextToken"].is_string());
+    let made = done(
+        &cloud,
+        "DescribeAlarmHistory",
+        json!({"AlarmName": "a", "HistoryItemType": "ConfigurationUpdate"}),
+    )
+    .await;
+    let made: Value = serde_json::from_str(
+        made["AlarmHistoryItems"][0]["HistoryData"]
+            .as_str()
+            .unwrap(),
+    )
+    .unwrap();
+    let made = &made["createdAlarm"];
+    assert_eq!(made["alarmName"], "a");
+    assert_eq!(made["okactions"], json!([]));
+    assert_eq!(made["dimensions"][0]["name"], "Stage");
+    assert!(
+        made["stateUpdatedTimestamp"]
+            .as_str()
+            .unwrap()
+            .ends_with("+0000")
+    );
     let data: Value = serde_json::from_str(
         item["AlarmHistoryItems"][0]["HistoryData"]
             .as_str()
@@ -172,8 +194,8 @@ async fn percentiles_and_metric_math_are_evaluated_too() {
     done(&cloud, "PutMetricAlarm", percentile).await;
     let metric = json!({"Namespace": "shop", "MetricName": "errors",
                         "Dimensions": [{"Name": "Stage", "Value": "dev"}]});
-    let math = json!([
-        {"Id": "sum", "ReturnData": false, "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}},
+    let mut math = json!([
+        {"Id": "sum", "ReturnData": "false", "MetricStat": {"Metric": metric, "Period": "60", "Stat": "Sum"}},
         {"Id": "count", "ReturnData": false, "MetricStat": {"Metric": metric, "Period": 60, "Stat": "SampleCount"}},
         {"Id": "mean", "Expression": "sum / count", "Label": "mean"},
     ]);
@@ -189,6 +211,10 @@ async fn percentiles_and_metric_math_are_evaluated_too() {
     assert_eq!(describe(&cloud, "higher").await["StateValue"], "OK");
     let shown = describe(&cloud, "math").await;
     assert_eq!(shown["StateValue"], "ALARM");
+    // What the query protocol sent as texts is what it means.
+    math[0]["ReturnData"] = false.into();
+    math[0]["MetricStat"]["Period"] = 60.into();
+    math[2]["ReturnData"] = true.into();
     assert_eq!(shown["Metrics"], math);
 }
 
