@@ -205,8 +205,8 @@ impl RwLockedIds {
 /// Answers a handshake: `GET /{stage}` of an API, with or without `Upgrade: websocket`.
 ///
 /// `wire` finds the API from the host (`{api}.execute-api.…`) or the path (`/_aws/execute-api/{api}/{stage}`), and puts the
-/// client's `SocketAddr`, and [`SentNames`] if it knows them, among the request's extensions. On 101 the connection is
-/// served until it ends.
+/// client's [`Peer`](crate::wire::Peer), and [`SentNames`] if it knows them, among the request's extensions. On 101 the
+/// connection is served until it ends.
 pub async fn handshake(
     cloud: &Arc<Cloud>,
     region: &Arc<Region>,

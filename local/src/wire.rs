@@ -21,7 +21,7 @@ mod place;
 mod protocol;
 mod query;
 mod s3;
-mod sigv4;
+pub(crate) mod sigv4;
 #[cfg(test)]
 mod tests;
 mod xml;

@@ -1,13 +1,12 @@
 //! A handshake's request: whether it's one, and what of it events tell.
 
-use std::net::SocketAddr;
-
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::event::raw;
+use crate::wire::Peer;
 
 /// The names of a request's headers as they were sent, in their order: `wire` puts it among a request's extensions if it
 /// knows, since hyper keeps them to itself. Without it, names are written the way most clients do.
@@ -83,8 +82,8 @@ impl Opening {
         }
         let source_ip = request
             .extensions()
-            .get::<SocketAddr>()
-            .map_or_else(|| "127.0.0.1".to_owned(), |peer| peer.ip().to_string());
+            .get::<Peer>()
+            .map_or_else(|| "127.0.0.1".to_owned(), |peer| peer.0.ip().to_string());
         let sent = request.extensions().get::<SentNames>();
         Ok(Self {
             accept: derive_accept_key(key.as_bytes()),

@@ -1,5 +1,7 @@
 //! The wire over a real socket, with plain HTTP.
 
+mod junk;
+
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use tokio::{
@@ -551,4 +553,23 @@ async fn a_wrong_signature_is_refused_only_where_signatures_are_verified() {
     );
     let easy = Wire::new().await;
     assert_eq!(sqs(&easy, "ListQueues", "{}").await.unwrap().status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_falls_silent_is_not_waited_for_without_end() {
+    let wire = Wire::new().await;
+    for bytes in [
+        &b"POST / HTTP/1.1\r\nhost: local"[..],
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nhalf",
+    ] {
+        let mut stream = wire.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard).await;
+        assert!(
+            heard.is_empty() || heard.starts_with(b"HTTP/1.1 408"),
+            "{}",
+            String::from_utf8_lossy(&heard)
+        );
+    }
 }

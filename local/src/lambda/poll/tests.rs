@@ -196,8 +196,7 @@ async fn a_groups_order_is_kept_through_failures() {
     let way = Way::new(FIFO, &json!({}), &json!({}), fails).await;
     let groups: Vec<String> = (0..8).map(|number| format!("g{number}")).collect();
     for group in &groups {
-        way.send(FIFO, &numbered(group, 20), Some(group))
-            .await;
+        way.send(FIFO, &numbered(group, 20), Some(group)).await;
     }
     until(|| way.left(FIFO) == 0).await;
     let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
