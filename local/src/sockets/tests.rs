@@ -8,6 +8,7 @@ mod managing;
 mod measuring;
 mod messages;
 mod queues;
+mod whole;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -125,24 +126,29 @@ impl World {
     }
 
     async fn with(options: Options) -> Self {
-        let running = cloud::start(options).await.expect("a cloud");
-        let region = running.cloud().region(REGION).expect("a region");
-        let fake = Arc::new(Fake::default());
-        region
+        let world = Self::whole(options).await;
+        world
+            .region
             .sockets
             .fake
-            .set(Arc::clone(&fake))
+            .set(Arc::clone(&world.fake))
             .expect("the first");
-        let world = Self {
-            running,
-            region,
-            fake,
-        };
         world.function("ok", |_| returned(&json!({"statusCode": 200})));
         world.function("echo", |event| {
             returned(&json!({"statusCode": 200, "body": event["body"]}))
         });
         world
+    }
+
+    /// With real functions.
+    async fn whole(options: Options) -> Self {
+        let running = cloud::start(options).await.expect("a cloud");
+        let region = running.cloud().region(REGION).expect("a region");
+        Self {
+            running,
+            region,
+            fake: Arc::default(),
+        }
     }
 
     fn function(&self, name: &str, run: impl Fn(Value) -> Result<Invoked> + Send + Sync + 'static) {

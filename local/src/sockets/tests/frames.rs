@@ -206,3 +206,42 @@ async fn a_connection_ends_after_two_hours_whatever_it_does() {
     assert_eq!(code, 1001);
     busy.abort();
 }
+
+#[tokio::test]
+async fn junk_ends_its_connection_and_leaves_nothing_behind() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let world = World::new().await;
+    let api = world.api(spec()).await;
+    let address = world.running.cloud().address;
+    let head = format!(
+        "GET /_aws/execute-api/{api}/dev HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    for round in 0_u8..40 {
+        let mut line = TcpStream::connect(address).await.expect("a line");
+        let mut bytes = head.clone().into_bytes();
+        // Each opcode once with and without a mask, then noise.
+        match round {
+            0..32 => bytes.extend([
+                0x80 | (round % 16),
+                (round / 16) << 7 | 2,
+                1,
+                2,
+                3,
+                4,
+                0xff,
+                0xfe,
+            ]),
+            _ => bytes.extend(rand::random::<[u8; 32]>()),
+        }
+        line.write_all(&bytes).await.expect("written");
+        line.shutdown().await.expect("shut");
+        let mut heard = Vec::new();
+        let reading = line.read_to_end(&mut heard);
+        let _ = tokio::time::timeout(PATIENCE, reading)
+            .await
+            .expect("it ends");
+        assert!(heard.starts_with(b"HTTP/1.1 101"), "{round}");
+    }
+    wait_for(|| (world.region.sockets.count() == 0).then_some(())).await;
+    world.wait_for_events("ok", 40).await;
+}
