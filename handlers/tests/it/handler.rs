@@ -10,10 +10,9 @@ async fn the_process_under_test() {
     let Ok(kind) = std::env::var("TEST_HANDLER") else {
         return;
     };
-    if kind == "authorizer" {
-        serve_authorizer(authorize).await
-    } else {
-        serve(handle).await
+    match kind.as_str() {
+        "authorizer" => serve_authorizer(authorize).await,
+        _ => serve(handle).await,
     }
     .unwrap();
 }
@@ -60,6 +59,14 @@ async fn handle(message: Message, context: Context) -> Result<Reply, Error> {
             .and(Reply::to_room(object, "news"))
             .and(Reply::to_sender("again"))),
         "all" => Ok(Reply::to_all(object)),
+        "keep" => Ok(Reply::to_room(object, "news").retained()),
+        "last" => Ok(Reply::to_sender(
+            context
+                .registry()
+                .retained(object)
+                .await?
+                .unwrap_or_else(|| "nothing".into()),
+        )),
         "other" => Ok(Reply::to_connection(object, "psst")),
         "large" => Ok(Reply::to_sender("x".repeat(object.parse()?))),
         "none" => Ok(Reply::none()),

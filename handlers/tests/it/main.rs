@@ -5,5 +5,6 @@ mod cloud;
 mod connections;
 mod handler;
 mod push;
+mod retained;
 mod routes;
 mod signature;
