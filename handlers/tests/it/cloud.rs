@@ -385,6 +385,9 @@ impl Cloud {
         let answer = match operation {
             "PostToConnection" => return plain(200, ""),
             "SendMessageBatch" => send_batch(&input),
+            "GetQueueUrl" => {
+                json!({"QueueUrl": self.queue_url(input["QueueName"].as_str().unwrap())})
+            }
             "PutItem" if a_later_text_is_kept(&state, &input) => {
                 return plain(
                     400,

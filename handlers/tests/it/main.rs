@@ -4,6 +4,7 @@
 mod cloud;
 mod connections;
 mod handler;
+mod publisher;
 mod push;
 mod retained;
 mod routes;
