@@ -213,22 +213,6 @@ fn add(store: &mut Store, call: &Call, mut role: Role, trust: Policy) {
     store.settle_rights(&name, now, delay);
 }
 
-/// A role that a service assumes and that may do this to everything.
-#[cfg(test)]
-pub fn for_test(store: &mut Store, name: &str, service: &str, actions: &[&str]) -> String {
-    let statement = |rest: Value| json!({ "Version": "2012-10-17", "Statement": [rest] });
-    let trust = statement(json!({
-        "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole",
-    }));
-    let rights = statement(json!({ "Effect": "Allow", "Action": actions, "Resource": "*" }));
-    let mut role = bare(name, "/", trust.to_string());
-    let arn = role.arn.clone();
-    role.inline.insert("test".to_owned(), rights.to_string());
-    store.roles.insert(name.to_owned(), role);
-    store.settle_all(Millis::now()).expect("a trust policy");
-    arn
-}
-
 /// `GetRole`.
 pub fn get(call: &Call) -> Result<Answer> {
     let name = role_name(call)?;

@@ -590,13 +590,16 @@ async fn members_of_wrong_types_are_refused_and_break_nothing() {
 #[tokio::test]
 async fn code_comes_from_a_bucket_as_well() {
     let cloud = cloud().await;
-    let bucket = json!({
-        "Bucket": "code-bucket",
-        "CreateBucketConfiguration": { "LocationConstraint": "eu-west-1" },
-    });
-    ask(&cloud, Service::S3, "CreateBucket", bucket)
-        .await
-        .unwrap();
+    let mut make = request(
+        &cloud,
+        Service::S3,
+        "CreateBucket",
+        json!({ "Bucket": "code-bucket" }),
+    );
+    make.body = Bytes::from_static(
+        b"<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>",
+    );
+    perform(&make).await.unwrap();
     let mut put = request(
         &cloud,
         Service::S3,
