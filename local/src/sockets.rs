@@ -126,9 +126,12 @@ impl Sockets {
 
     /// Takes what was kept.
     pub fn restore(&self, kept: Value) -> Result<(), String> {
-        match kept.get("ids").and_then(Value::as_str) {
-            Some(key) => self.ids.restore(key),
-            None => Ok(()),
+        match kept {
+            Value::Object(mut kept) => match kept.remove("ids") {
+                Some(Value::String(key)) => self.ids.restore(&key),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
 

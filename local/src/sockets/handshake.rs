@@ -15,7 +15,7 @@ use super::{
     authorize::{self, Refusal},
     connection::Connection,
     event::raw,
-    exchange::{Exchange, FORBIDDEN, Kind, Story, TOO_MANY_REQUESTS, frame},
+    exchange::{Exchange, FORBIDDEN, INTERNAL_SERVER_ERROR, Kind, Story, TOO_MANY_REQUESTS, frame},
     gate::Gate,
     ids::Id,
     integration::{Answer, Outcome, ProxyAnswer},
@@ -172,7 +172,7 @@ impl Handshake {
                 if !matched || !exchange.route.two_way {
                     return Err(Box::new(refusal(
                         500,
-                        super::exchange::INTERNAL_SERVER_ERROR,
+                        INTERNAL_SERVER_ERROR,
                         connection_id,
                         request_id,
                     )));
@@ -184,7 +184,7 @@ impl Handshake {
             Outcome::Failed(failure) => {
                 let message = match failure.status() {
                     504 => "Endpoint request timed out",
-                    _ => super::exchange::INTERNAL_SERVER_ERROR,
+                    _ => INTERNAL_SERVER_ERROR,
                 };
                 return Err(Box::new(refusal(
                     failure.status(),
@@ -234,23 +234,20 @@ async fn admit(exchange: &mut Exchange, caller: Option<&Caller>) -> Result<(), R
         return Ok(());
     };
     let route: &Route = &exchange.route.route;
-    match route.authorization_type.as_str() {
-        "CUSTOM" => {
-            let id = route.authorizer_id.as_deref().unwrap_or("");
-            let authorizer = exchange.plan.live.snapshot.authorizers.get(id);
-            let authorizer = authorizer.ok_or_else(|| {
-                Refusal::new(
-                    500,
-                    super::exchange::INTERNAL_SERVER_ERROR,
-                    format!("there is no authorizer {id}"),
-                )
-            })?;
-            let authorized = authorize::custom(exchange, opening, authorizer).await?;
-            if let Some(connection) = Arc::get_mut(&mut exchange.connection) {
-                connection.authorized = Some(authorized);
-            }
+    if route.authorization_type == "CUSTOM" {
+        let id = route.authorizer_id.as_deref().unwrap_or("");
+        let authorizer = exchange.plan.live.snapshot.authorizers.get(id);
+        let authorizer = authorizer.ok_or_else(|| {
+            Refusal::new(
+                500,
+                INTERNAL_SERVER_ERROR,
+                format!("there is no authorizer {id}"),
+            )
+        })?;
+        let authorized = authorize::custom(exchange, opening, authorizer).await?;
+        if let Some(connection) = Arc::get_mut(&mut exchange.connection) {
+            connection.authorized = Some(authorized);
         }
-        _ => {}
     }
     if let Some(caller) = caller {
         authorize::invoker(exchange, caller)?;

@@ -52,8 +52,8 @@ use crate::clock::Millis;
 const MESSAGE: usize = 128 * 1024;
 pub(super) const FRAME: usize = 32 * 1024;
 /// Without a frame for so long, a connection is closed; and after so long anyhow.
-const IDLE: Duration = Duration::from_secs(600);
-const LIFETIME: Duration = Duration::from_secs(7200);
+const IDLE: Duration = Duration::from_mins(10);
+const LIFETIME: Duration = Duration::from_hours(2);
 /// Messages of one connection that are under way at once; beyond, no more are read.
 const UNDER_WAY: usize = 32;
 /// How long a client has to answer a close frame.

@@ -82,6 +82,7 @@ impl Fake {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it stands where failures may")]
 fn returned(value: &Value) -> Result<Invoked> {
     Ok(Invoked {
         version: "1".to_owned(),

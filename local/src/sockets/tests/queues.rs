@@ -13,7 +13,7 @@ struct Queued {
 async fn queued(name: &str, template: &str, trusted: &str) -> Queued {
     let world = World::new().await;
     let mut attributes = json!({});
-    if name.ends_with(".fifo") {
+    if name.contains(".fifo") {
         attributes = json!({"FifoQueue": "true"});
     }
     let queue = world
