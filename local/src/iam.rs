@@ -240,16 +240,6 @@ impl Iam {
         }
     }
 
-    /// A role with the path `/` that a service may assume and that may do all this; for other parts' unit tests.
-    ///
-    /// # Panics
-    ///
-    /// If the policies can't be read.
-    #[cfg(test)]
-    pub fn role_for_test(&self, name: &str, service: &str, actions: &[&str]) -> String {
-        roles::for_test(&mut self.store.write(), name, service, actions)
-    }
-
     /// What is to be kept.
     pub fn keep(&self) -> Value {
         json!({ "store": &*self.store.read(), "sessions": self.sessions.read().keep() })

@@ -21,11 +21,7 @@ mod tests;
 use serde_json::Value;
 
 pub use self::follow::{Followed, Follower, Line};
-use self::{
-    follow::Followers,
-    input::invalid,
-    store::{Facts, Store},
-};
+use self::{follow::Followers, input::invalid, store::Store};
 use crate::{
     call::{Answer, Call},
     clock::Millis,
@@ -42,28 +38,6 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Makes a group without a retention, as AWS's services do; nothing if it's there already.
-    pub fn create_group(&self, group: &str) -> Result<()> {
-        if self.has_group(group) {
-            return Ok(());
-        }
-        input::check_group(group, "logGroupName")?;
-        let facts = Facts {
-            class: "STANDARD".to_owned(),
-            ..Facts::default()
-        };
-        match self.store.create(group, facts, Millis::now()) {
-            // Somebody else was quicker.
-            Err(error) if error.code == "ResourceAlreadyExistsException" => Ok(()),
-            made => made,
-        }
-    }
-
-    /// Whether a group is there.
-    pub fn has_group(&self, group: &str) -> bool {
-        self.store.group(group).is_ok()
-    }
-
     /// Makes a stream in a group that is there; nothing if the stream is there already.
     pub fn create_stream(&self, group: &str, stream: &str) -> Result<()> {
         self.store

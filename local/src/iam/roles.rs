@@ -10,15 +10,15 @@ use serde_json::{Map, Value, json};
 use super::{
     OWNER,
     input::{
-        add_tags, description, document, invalid, length, limit, missing, name, number, optional,
-        page, path, path_prefix, required, role_name, shown_tags, size, tag_keys, tags,
+        add_tags, description, document, invalid, length, limit, missing, moment, name, number,
+        optional, page, path, path_prefix, required, role_name, shown_tags, size, tag_keys, tags,
     },
     policy::{Kind, Policy},
     state::{Role, Store, Timeline, new_id},
 };
 use crate::{
     ACCOUNT,
-    call::{Answer, Call, timestamp},
+    call::{Answer, Call},
     clock::Millis,
     error::{AwsError, Result},
     fidelity::Delay,
@@ -78,7 +78,7 @@ fn show(role: &Role, is_whole: bool) -> Value {
         "RoleName": role.name,
         "RoleId": role.id,
         "Arn": role.arn,
-        "CreateDate": timestamp(role.created),
+        "CreateDate": moment(role.created),
         "AssumeRolePolicyDocument": encoded(&role.trust),
     });
     if let Some(description) = &role.description {
@@ -211,22 +211,6 @@ fn add(store: &mut Store, call: &Call, mut role: Role, trust: Policy) {
     let name = role.name.clone();
     store.roles.insert(name.clone(), role);
     store.settle_rights(&name, now, delay);
-}
-
-/// A role that a service assumes and that may do this to everything.
-#[cfg(test)]
-pub fn for_test(store: &mut Store, name: &str, service: &str, actions: &[&str]) -> String {
-    let statement = |rest: Value| json!({ "Version": "2012-10-17", "Statement": [rest] });
-    let trust = statement(json!({
-        "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole",
-    }));
-    let rights = statement(json!({ "Effect": "Allow", "Action": actions, "Resource": "*" }));
-    let mut role = bare(name, "/", trust.to_string());
-    let arn = role.arn.clone();
-    role.inline.insert("test".to_owned(), rights.to_string());
-    store.roles.insert(name.to_owned(), role);
-    store.settle_all(Millis::now()).expect("a trust policy");
-    arn
 }
 
 /// `GetRole`.

@@ -4,6 +4,7 @@
 //! [Smithy, Amazon Event Stream specification].
 
 use bytes::{BufMut, Bytes, BytesMut};
+use crc_fast::{CrcAlgorithm, checksum};
 
 /// The content type of an event stream.
 pub const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
@@ -54,11 +55,16 @@ fn encode(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
     let mut message = BytesMut::with_capacity(16 + written.len() + payload.len());
     message.put_u32(total);
     message.put_u32(headers_length);
-    message.put_u32(crc32fast::hash(&message));
+    message.put_u32(crc(&message));
     message.put_slice(&written);
     message.put_slice(payload);
-    message.put_u32(crc32fast::hash(&message));
+    message.put_u32(crc(&message));
     message.freeze()
+}
+
+/// The CRC-32 of zip, Ethernet and others.
+pub fn crc(bytes: &[u8]) -> u32 {
+    u32::try_from(checksum(CrcAlgorithm::Crc32IsoHdlc, bytes)).unwrap_or_default()
 }
 
 #[cfg(test)]

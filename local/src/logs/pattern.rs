@@ -469,6 +469,8 @@ fn parts(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::parse;
 
     fn matches(pattern: &str, message: &str) -> bool {
@@ -587,5 +589,30 @@ mod tests {
         }
         assert!(parse(&"x".repeat(1025)).is_err());
         assert!(parse(&format!("{{ {} }}", "(".repeat(900))).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_or_matching_fail(
+            pattern in "[\\[\\]{}$.a-c=!<>&|()\"'%*?\\- 0-9ISNULEXT]{0,40}|\\PC{0,40}",
+            message in "\\PC{0,40}",
+        ) {
+            if let Ok(pattern) = parse(&pattern) {
+                pattern.matches(&message);
+                pattern.matches("{\"a\": {\"b\": [1, null, \"c\"]}}");
+            }
+        }
+
+        #[test]
+        fn a_quoted_text_is_found_wherever_it_stands(
+            before in "[a-z\" \\\\-]{0,9}", text in "[a-z\" \\\\-]{1,9}", after in "[a-z\" \\\\-]{0,9}",
+        ) {
+            let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+            let message = format!("{before}{text}{after}");
+            let found = matches(&format!("\"{quoted}\""), &message);
+            prop_assert!(found);
+            let left_out = !matches(&format!("-\"{quoted}\""), &message);
+            prop_assert!(left_out);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod manage;
 mod moving;
+mod speed;
 mod traffic;
 mod waiting;
 

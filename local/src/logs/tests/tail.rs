@@ -29,7 +29,7 @@ async fn next(receiver: &mut Receiver<Bytes>) -> Option<(String, Value)> {
     assert_eq!(length(0), message.len());
     assert_eq!(
         length(message.len() - 4),
-        crc32fast::hash(&message[..message.len() - 4]) as usize
+        crate::logs::message::crc(&message[..message.len() - 4]) as usize
     );
     let headers = 12 + length(4);
     let text = String::from_utf8_lossy(&message[12..headers]).into_owned();

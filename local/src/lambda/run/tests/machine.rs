@@ -63,9 +63,6 @@ impl Machine {
         let cloud = Cloud::new(Options::default(), listener.local_addr().unwrap()).unwrap();
         let cloud = Arc::new(cloud);
         let region = cloud.region("eu-west-1").unwrap();
-        cloud
-            .iam
-            .role_for_test("of-functions", "lambda.amazonaws.com", &["*"]);
         region.lambda.runner.limit(Limits {
             looks: false,
             ..Limits::default()
