@@ -4,6 +4,7 @@
 //! process over real sockets; a real handler process answers each message. Prints one Markdown table with the limit that
 //! each figure is held to; exits with 1 if one isn't reached. `-- --seconds 3` shortens each load.
 #![allow(missing_docs, reason = "a program")]
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 use std::{
     io::{BufRead, BufReader},
@@ -211,7 +212,7 @@ fn deploy(folder: &Path) -> String {
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let endpoint = result
         .filter_map(|line| Some(line["endpoint"].as_str()?.to_owned()))
-        .last();
+        .next_back();
     endpoint.unwrap_or_else(|| panic!("wsless deploy failed: {text}"))
 }
 
