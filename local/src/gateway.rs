@@ -85,6 +85,11 @@ impl Gateway {
         self.state.read().apis.contains_key(api_id)
     }
 
+    /// The role that logs are written with, if the account has one.
+    pub fn logging_role(&self) -> Option<String> {
+        self.state.read().logging_role.clone()
+    }
+
     /// All APIs, for the console.
     pub fn overview(&self) -> Vec<Overview> {
         let state = self.state.read();

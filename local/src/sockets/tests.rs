@@ -5,6 +5,7 @@ mod authorizing;
 mod connecting;
 mod frames;
 mod managing;
+mod measuring;
 mod messages;
 mod queues;
 

@@ -21,7 +21,10 @@ async fn connecting_and_disconnecting_are_told_as_aws_tells_them() {
     let stage = json!({"stageVariables": {"color": "blue"}});
     let api = world.api(Spec { stage, ..spec() }).await;
     let (mut client, response) = world
-        .try_connect(&format!("{api}/dev?a=1&a=2"), &[("user-agent", "test/1")])
+        .try_connect(
+            &format!("{api}/dev?a=1&a=2"),
+            &[("user-agent", "test/1"), ("x-own", "1")],
+        )
         .await
         .expect("connected");
     let mut names: Vec<_> = response
@@ -37,7 +40,10 @@ async fn connecting_and_disconnecting_are_told_as_aws_tells_them() {
     let id = world.only().await;
     let event = world.events("connect").remove(0);
     let context = &event["requestContext"];
-    assert_eq!(event["headers"]["User-Agent"], "test/1");
+    // As this client writes them.
+    assert_eq!(event["headers"]["user-agent"], "test/1");
+    assert_eq!(event["headers"]["x-own"], "1");
+    assert_eq!(event["headers"]["X-Forwarded-Proto"], "https");
     assert_eq!(
         event["multiValueHeaders"]["Sec-WebSocket-Version"],
         json!(["13"])

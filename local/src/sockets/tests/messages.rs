@@ -331,3 +331,83 @@ async fn a_function_behind_a_template_gets_what_the_template_makes() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_happens_is_written_to_the_stages_access_log() {
+    let world = World::new().await;
+    world.function("fails", |_| failed("boom"));
+    let role = world.role("logger", "apigateway.amazonaws.com", json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}]})).await;
+    let patch = json!([{"op": "replace", "path": "/cloudwatchRoleArn", "value": role}]);
+    world
+        .gateway("UpdateAccount", json!({"patchOperations": patch}))
+        .await;
+    world
+        .call(
+            Service::Logs,
+            "CreateLogGroup",
+            json!({"logGroupName": "/access"}),
+        )
+        .await;
+    let api = world.api(Spec {
+        routes: vec![("$connect", "ok", false), ("known", "echo", true), ("fails", "fails", false)],
+        stage: json!({
+            "accessLogSettings": {
+                "destinationArn": format!("arn:aws:logs:{REGION}:000000000000:log-group:/access"),
+                "format": "$context.requestId $context.eventType $context.routeKey $context.status $context.error.message $context.integration.status",
+            },
+            "defaultRouteSettings": {"loggingLevel": "ERROR"},
+        }),
+        ..Spec::default()
+    }).await;
+    let mut client = world.connect(&api).await;
+    client
+        .hears_nothing_until(r#"{"action":"known"}"#, r#"{"action":"known"}"#)
+        .await;
+    for action in ["fails", "unknown"] {
+        client.send(&json!({"action": action}).to_string()).await;
+        client.text().await;
+    }
+    let lines = async |group: &str| {
+        let call = world.make_call(
+            Service::Logs,
+            "FilterLogEvents",
+            &json!({"logGroupName": group}),
+        );
+        let page = match cloud::perform(&call).await.map(|answer| answer.payload) {
+            Ok(Payload::Members(page)) => page,
+            _ => Value::Null,
+        };
+        let events = page["events"].as_array().cloned().unwrap_or_default();
+        events
+            .iter()
+            .filter_map(|event| event["message"].as_str().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let mut access: Vec<_> = lines("/access")
+        .await
+        .iter()
+        .map(|line| line.split_once(' ').expect("an id").1.to_owned())
+        .collect();
+    access.sort();
+    assert_eq!(
+        access,
+        [
+            "CONNECT $connect 200 - 200",
+            "MESSAGE - 403 Forbidden -",
+            "MESSAGE fails 502 Internal server error -",
+            "MESSAGE known 200 - 200",
+        ]
+    );
+    let group = format!("/aws/apigateway/{api}/dev");
+    let told = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Some(line) = lines(&group).await.into_iter().next() {
+                return line;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+    .expect("it's told");
+    assert!(told.contains("boom"), "{told}");
+}
