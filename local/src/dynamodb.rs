@@ -60,6 +60,11 @@ impl DynamoDb {
         Ok(database.insert(opened).clone())
     }
 
+    /// Whether a region may have tables: asking it for them opens its database.
+    pub fn is_used(&self, cloud: &Cloud, region: &str) -> bool {
+        self.database.lock().is_some() || file(cloud, region).is_some_and(|file| file.exists())
+    }
+
     /// Whether a table isn't ACTIVE yet.
     fn is_creating(&self, table: &str) -> bool {
         let mut creating = self.creating.lock();
