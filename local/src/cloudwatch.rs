@@ -13,7 +13,7 @@ mod get;
 mod history;
 mod input;
 mod metrics;
-mod page;
+pub(crate) mod page;
 mod query;
 mod run;
 mod series;
@@ -42,6 +42,7 @@ pub use self::{
     series::Series,
     view::{AlarmView, Tick},
 };
+pub(crate) use self::{series::Resolution, unit::Unit};
 use crate::{
     call::{Answer, Call},
     error::{AwsError, Result},

@@ -45,6 +45,7 @@ use crate::{
     call::{Answer, Call},
     clock::Millis,
     cloud::{Cloud, Region},
+    cloudwatch::{Series, Tick},
     error::Result,
     gateway::model::Live,
     iam::Permission,
@@ -60,6 +61,8 @@ pub struct Sockets {
     ids: RwLockedIds,
     account: Account,
     open: RwLock<HashMap<Id, Arc<Connection>>>,
+    /// Connections that ended. AWS has no such metric: it's the console's alone.
+    closed: Series,
     /// By API and stage.
     plans: RwLock<HashMap<(String, String), Arc<Plan>>>,
     #[cfg(test)]
@@ -119,6 +122,11 @@ impl Sockets {
         self.open.read().len()
     }
 
+    /// How many connections ended in each span of the last minutes in which any did, for the console.
+    pub fn closings(&self, minutes: u32, span_s: u32) -> Vec<Tick> {
+        self.closed.curve("Sum", minutes, span_s)
+    }
+
     /// What is to be kept: what ids are sealed with, so that those of before are gone afterwards and not unknown.
     pub fn keep(&self) -> Value {
         serde_json::json!({ "ids": self.ids.keep() })
@@ -126,9 +134,12 @@ impl Sockets {
 
     /// Takes what was kept.
     pub fn restore(&self, kept: Value) -> Result<(), String> {
-        match kept.get("ids").and_then(Value::as_str) {
-            Some(key) => self.ids.restore(key),
-            None => Ok(()),
+        match kept {
+            Value::Object(mut kept) => match kept.remove("ids") {
+                Some(Value::String(key)) => self.ids.restore(&key),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
 
@@ -139,7 +150,10 @@ impl Sockets {
     }
 
     fn leave(&self, connection: &Connection) {
-        self.open.write().remove(&connection.id);
+        let left = self.open.write().remove(&connection.id);
+        if left.is_some() {
+            self.closed.record(Millis::now(), 1.0, "Count");
+        }
     }
 
     fn find(&self, id: Id) -> Option<Arc<Connection>> {
@@ -205,8 +219,8 @@ impl RwLockedIds {
 /// Answers a handshake: `GET /{stage}` of an API, with or without `Upgrade: websocket`.
 ///
 /// `wire` finds the API from the host (`{api}.execute-api.…`) or the path (`/_aws/execute-api/{api}/{stage}`), and puts the
-/// client's `SocketAddr`, and [`SentNames`] if it knows them, among the request's extensions. On 101 the connection is
-/// served until it ends.
+/// client's [`Peer`](crate::wire::Peer), and [`SentNames`] if it knows them, among the request's extensions. On 101 the
+/// connection is served until it ends.
 pub async fn handshake(
     cloud: &Arc<Cloud>,
     region: &Arc<Region>,

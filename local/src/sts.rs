@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::{
     ACCOUNT,
-    call::{Answer, Call, timestamp},
+    call::{Answer, Call},
     clock::Millis,
     error::{AwsError, Result},
     iam::{
         Caller, Credentials, Permission, Trust,
         access::{self, not_to_be_assumed},
-        input::{invalid, length, number, required, unfit},
+        input::{invalid, length, moment, number, required, unfit},
         policy::{Context, Principal},
         state::Verdict,
     },
@@ -188,6 +188,6 @@ fn show(given: &Credentials, expires: Millis) -> Value {
         "AccessKeyId": given.access_key,
         "SecretAccessKey": given.secret,
         "SessionToken": given.token,
-        "Expiration": timestamp(expires),
+        "Expiration": moment(expires),
     })
 }

@@ -11,7 +11,7 @@ pub mod rates;
 pub mod rest;
 
 mod aws;
-mod body;
+pub(crate) mod body;
 mod cbor;
 mod data;
 mod guard;
@@ -21,7 +21,7 @@ mod place;
 mod protocol;
 mod query;
 mod s3;
-mod sigv4;
+pub(crate) mod sigv4;
 #[cfg(test)]
 mod tests;
 mod xml;
@@ -44,7 +44,7 @@ use tokio::{
 };
 
 use self::{held::Held, place::Place};
-use crate::cloud::Cloud;
+use crate::{cloud::Cloud, sockets::SentNames};
 
 /// How many connections there may be at a time, open WebSockets among them.
 const CONNECTIONS: usize = 20_000;
@@ -53,11 +53,13 @@ const CONNECTIONS: usize = 20_000;
 const HEAD: Duration = Duration::from_mins(2);
 /// The most that a request's head may be; presigned addresses and roles' tokens fit well.
 const HEAD_BYTES: usize = 64 * 1024;
+/// As much of a connection's beginning is looked at for a handshake: browsers' fit, cookies and all.
+const PEEKED: usize = 8 * 1024;
 /// How long to wait when no connection can be taken, as when there are no more file descriptors.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// An answer's body: whole, or as it comes.
-type Body = Either<Full<Bytes>, body::Stream>;
+pub(crate) type Body = Either<Full<Bytes>, body::Stream>;
 
 /// The connection is cut instead of answered.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +107,18 @@ fn is_the_connections(error: &io::Error) -> bool {
 
 /// Serves one connection until it ends, or becomes a WebSocket.
 async fn connection(cloud: Arc<Cloud>, stream: Held<TcpStream>, peer: SocketAddr) {
-    let answering = service_fn(move |request| {
+    // hyper forgets how headers' names are written, and events tell it: a handshake is looked at before hyper reads it.
+    let mut head = vec![0; PEEKED];
+    let Ok(Ok(there)) = tokio::time::timeout(HEAD, stream.peek(&mut head)).await else {
+        return;
+    };
+    let names = head.get(..there).and_then(SentNames::of_handshake);
+    drop(head);
+    let answering = service_fn(move |mut request: Request<Incoming>| {
         let cloud = Arc::clone(&cloud);
+        if let Some(names) = &names {
+            request.extensions_mut().insert(names.clone());
+        }
         async move { answer(&cloud, peer, request).await }
     });
     let served = http1::Builder::new()
@@ -165,9 +177,7 @@ async fn answer(
             let path = path.to_owned();
             data::connections(cloud, target, &path, request).await
         }
-        Place::Console => Ok(crate::console::answer(cloud, request)
-            .await
-            .map(Either::Left)),
+        Place::Console => Ok(crate::console::answer(cloud, request).await),
         Place::Aws => aws::answer(cloud, request).await,
     }
 }

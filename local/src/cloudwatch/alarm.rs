@@ -360,7 +360,7 @@ fn watched(members: Members<'_>) -> Result<Watched> {
                 "Exactly one element of the metrics list should return data.",
             ));
         }
-        return Ok(Watched::Math(metrics.to_vec()));
+        return Ok(Watched::Math(metrics.iter().cloned().map(normal).collect()));
     }
     let required = |name: &str, longest: usize| {
         members
@@ -418,6 +418,27 @@ fn watched(members: Members<'_>) -> Result<Watched> {
         period,
         unit: members.unit("Unit")?,
     })
+}
+
+/// A query as any protocol sends it, as every protocol can give it back: the query protocol has only texts.
+fn normal(mut query: Value) -> Value {
+    let whole = |value: &mut Value| {
+        if let Some(Ok(whole)) = value.as_str().map(str::parse::<i64>) {
+            *value = whole.into();
+        }
+    };
+    for path in ["/Period", "/MetricStat/Period"] {
+        if let Some(period) = query.pointer_mut(path) {
+            whole(period);
+        }
+    }
+    if let Some(members) = query.as_object_mut() {
+        let returned = members
+            .get("ReturnData")
+            .is_none_or(|value| value.as_bool() != Some(false) && value != "false");
+        members.insert("ReturnData".to_owned(), returned.into());
+    }
+    query
 }
 
 /// A day for all periods together; a week if they are an hour or longer [CloudWatch model, PutMetricAlarm].

@@ -9,7 +9,7 @@ use super::{
     CloudWatch,
     alarm::{Alarm, Settings, StateValue, Watched, tags},
     evaluate::{self, EXTRA, Point},
-    history::Kind,
+    history::{Kind, told},
     input::{Members, bad_token, broken, invalid, no_alarm, validation},
     metrics::{Key, Metrics},
     page,
@@ -108,7 +108,7 @@ pub fn put(call: &Call) -> Result<Answer> {
             alarm.settings = settings;
             alarm.configured = now;
         }
-        let shown = alarm.shown(&arn(&call.region, &name));
+        let shown = told(&alarm.shown(&arn(&call.region, &name)));
         (if is_new { "created" } else { "updated" }, shown)
     };
     let data = if verb == "created" {
@@ -226,7 +226,7 @@ pub fn delete(call: &Call) -> Result<Answer> {
     for name in names {
         let alarm = call.region.cloudwatch.alarms().alarms.lock().remove(&name);
         if let Some(alarm) = alarm {
-            let shown = alarm.shown(&arn(&call.region, &name));
+            let shown = told(&alarm.shown(&arn(&call.region, &name)));
             call.region.cloudwatch.history().note(
                 &name,
                 Millis::now(),

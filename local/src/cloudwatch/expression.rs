@@ -527,6 +527,8 @@ impl Parser<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Outcome, Scope, Values, evaluate, parse};
     use crate::clock::Millis;
 
@@ -625,5 +627,14 @@ mod tests {
         }
         assert!(parse(&"(".repeat(100_000)).is_err());
         assert!(parse(&"-".repeat(100_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_or_working_out_fail(
+            text in "(m1|m2|SUM|FILL|METRICS|IF|RATE|REPEAT|[-+*/^<>=!()\\[\\],.\" 0-9]){0,20}|\\PC{0,30}",
+        ) {
+            let _ = of(&text);
+        }
     }
 }

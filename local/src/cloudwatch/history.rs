@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    input::{Members, bad_token},
+    input::{Members, bad_token, lower},
     page,
 };
 use crate::{
-    call::{Answer, Call, timestamp},
+    call::{Answer, Call, TIMESTAMP, timestamp},
     clock::Millis,
     error::Result,
 };
@@ -20,6 +20,9 @@ use crate::{
 const MOST: usize = 5000;
 /// AWS keeps a history for 30 days [CloudWatch model, DescribeAlarmHistory].
 const KEPT: i64 = 30 * 24 * 3_600_000;
+
+/// AWS's limit of an item's data.
+const LONGEST_DATA: usize = 4095;
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,12 +74,16 @@ impl History {
     pub fn note(&self, alarm: &str, at: Millis, kind: Kind, summary: &str, data: &Value) {
         let mut items = self.items.lock();
         let number = items.back().map_or(0, |last| last.number + 1);
+        let mut data = data.to_string();
+        if data.chars().count() > LONGEST_DATA {
+            data = json!({ "version": "1.0" }).to_string();
+        }
         items.push_back(Item {
             alarm: alarm.to_owned(),
             at,
             kind,
             summary: summary.chars().take(255).collect(),
-            data: data.to_string().chars().take(4095).collect(),
+            data,
             number,
         });
         while items.len() > MOST || items.front().is_some_and(|first| first.at.0 < at.0 - KEPT) {
@@ -96,6 +103,31 @@ impl History {
             item.number = number;
         }
         *self.items.lock() = all;
+    }
+}
+
+/// An alarm as a history tells of it: names begin small, and times are texts.
+pub fn told(alarm: &Value) -> Value {
+    match alarm {
+        Value::Object(members) => {
+            if let Some(at) = members.get(TIMESTAMP).and_then(Value::as_i64) {
+                return Millis(at).iso().replace('Z', "+0000").into();
+            }
+            members
+                .iter()
+                .map(|(name, value)| {
+                    // AWS's own spelling.
+                    let name = if name == "OKActions" {
+                        "okactions".to_owned()
+                    } else {
+                        lower(name)
+                    };
+                    (name, told(value))
+                })
+                .collect()
+        }
+        Value::Array(list) => list.iter().map(told).collect(),
+        other => other.clone(),
     }
 }
 

@@ -326,7 +326,7 @@ fn shown(list: &[Value]) -> String {
 }
 
 /// `alarmName` of `AlarmName`: how AWS's constraints name members.
-fn lower(name: &str) -> String {
+pub fn lower(name: &str) -> String {
     let mut characters = name.chars();
     characters.next().map_or_else(String::new, |first| {
         first.to_lowercase().chain(characters).collect()

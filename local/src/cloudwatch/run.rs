@@ -1,9 +1,6 @@
 //! The evaluation of a region's alarms, for as long as the region is there.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Weak, time::Duration};
 
 use crate::{clock::Millis, cloud::Region, fidelity::Delays};
 
@@ -39,9 +36,8 @@ pub async fn run(region: Weak<Region>, delays: Delays) {
 }
 
 /// Writes the gauges of the other services: what is so, rather than what happened.
-fn observe(region: &Arc<Region>) {
-    // SQS's own, such as ApproximateNumberOfMessagesVisible, come here.
-    let _ = region;
+fn observe(region: &Region) {
+    region.sqs.observe(region);
 }
 
 fn next(now: i64) -> i64 {

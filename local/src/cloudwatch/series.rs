@@ -209,6 +209,8 @@ fn floor(at: i64, width: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{FINE_KEPT, MINUTE, Resolution, SPREADS, Series, Windows};
     use crate::{
         clock::Millis,
@@ -322,5 +324,30 @@ mod tests {
             .collect();
         assert_eq!(names, ["Milliseconds", "Seconds"]);
         assert_eq!(series.read(&windows, Unit::parse("Seconds")).len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_windows_no_value_is_lost_or_counted_twice(
+            offsets in prop::collection::vec(0i64..7_200_000, 1..60),
+            high in any::<bool>(),
+            period in prop::sample::select(vec![1i64, 5, 10, 20, 30, 60, 300, 3600]),
+            start in 0i64..60,
+        ) {
+            let series = Series::default();
+            let resolution = if high { Resolution::High } else { Resolution::Standard };
+            for offset in &offsets {
+                series.add(Millis(BASE + offset), Unit::NONE, resolution, |summary| {
+                    summary.add(1.0, 1.0);
+                });
+            }
+            // Only high resolution has windows of less than ten seconds.
+            let period = if high { period } else { period.max(10) } * 1000;
+            let start = BASE - start * 60_000;
+            let found = sums(&series, start, BASE + 7_200_000, period, false);
+            let sum: f64 = found.iter().map(|(_, sum)| sum).sum();
+            prop_assert!((sum - f64::from(u32::try_from(offsets.len()).unwrap())).abs() < 1e-9);
+            prop_assert!(found.is_sorted_by(|(one, _), (other, _)| one < other));
+        }
     }
 }

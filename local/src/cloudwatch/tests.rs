@@ -32,10 +32,10 @@ fn aws_cloud() -> Arc<Cloud> {
     })
 }
 
-async fn call(cloud: &Arc<Cloud>, operation: &str, input: Value) -> Result<Value> {
-    let call = Call {
+fn a_call(cloud: &Arc<Cloud>, operation: &str, input: &Value) -> Call {
+    Call {
         cloud: Arc::clone(cloud),
-        region: cloud.region(REGION)?,
+        region: cloud.region(REGION).unwrap(),
         caller: Caller::Owner {
             access_key: "test".to_owned(),
         },
@@ -45,8 +45,11 @@ async fn call(cloud: &Arc<Cloud>, operation: &str, input: Value) -> Result<Value
         body: Bytes::new(),
         headers: HeaderMap::new(),
         request_id: "test".to_owned(),
-    };
-    match perform(&call).await?.payload {
+    }
+}
+
+async fn call(cloud: &Arc<Cloud>, operation: &str, input: Value) -> Result<Value> {
+    match perform(&a_call(cloud, operation, &input)).await?.payload {
         Payload::Members(members) => Ok(members),
         other => panic!("{other:?} instead of members"),
     }

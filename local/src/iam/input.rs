@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::state::Tags;
 use crate::{
-    call::Call,
+    call::{Call, timestamp},
+    clock::Millis,
     error::{AwsError, Result},
 };
 
@@ -284,6 +285,11 @@ pub fn shown_tags(tags: &Tags) -> Value {
     tags.iter()
         .map(|(key, value)| json!({ "Key": key, "Value": value }))
         .collect()
+}
+
+/// A moment as IAM and STS give it: in whole seconds.
+pub fn moment(at: Millis) -> Value {
+    timestamp(Millis(at.0.div_euclid(1000) * 1000))
 }
 
 /// `LimitExceeded`.

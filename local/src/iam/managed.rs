@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{
     aws_managed,
     input::{
-        description, document, limit, missing, name, optional, page, path, path_prefix, required,
-        shown_tags, size, tags, truth,
+        description, document, limit, missing, moment, name, optional, page, path, path_prefix,
+        required, shown_tags, size, tags, truth,
     },
     policy::{Kind, Policy},
     role_policies::policy_arn,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     ACCOUNT,
-    call::{Answer, Call, timestamp},
+    call::{Answer, Call},
     clock::Millis,
     error::{AwsError, Result},
     fidelity::Delay,
@@ -81,8 +81,8 @@ fn show(store: &Store, policy: &Managed, is_whole: bool) -> Value {
         "AttachmentCount": attached,
         "PermissionsBoundaryUsageCount": bounding,
         "IsAttachable": true,
-        "CreateDate": timestamp(policy.created),
-        "UpdateDate": timestamp(policy.updated),
+        "CreateDate": moment(policy.created),
+        "UpdateDate": moment(policy.updated),
     });
     if is_whole {
         if let Some(description) = &policy.description {
@@ -97,7 +97,7 @@ fn show_version(policy: &Managed, number: u32, version: &Version, with_document:
     let mut shown = json!({
         "VersionId": format!("v{number}"),
         "IsDefaultVersion": number == policy.default,
-        "CreateDate": timestamp(version.created),
+        "CreateDate": moment(version.created),
     });
     if with_document {
         shown["Document"] = json!(encoded(&version.document));

@@ -10,15 +10,15 @@ use serde_json::{Map, Value, json};
 use super::{
     OWNER,
     input::{
-        add_tags, description, document, invalid, length, limit, missing, name, number, optional,
-        page, path, path_prefix, required, role_name, shown_tags, size, tag_keys, tags,
+        add_tags, description, document, invalid, length, limit, missing, moment, name, number,
+        optional, page, path, path_prefix, required, role_name, shown_tags, size, tag_keys, tags,
     },
     policy::{Kind, Policy},
     state::{Role, Store, Timeline, new_id},
 };
 use crate::{
     ACCOUNT,
-    call::{Answer, Call, timestamp},
+    call::{Answer, Call},
     clock::Millis,
     error::{AwsError, Result},
     fidelity::Delay,
@@ -78,7 +78,7 @@ fn show(role: &Role, is_whole: bool) -> Value {
         "RoleName": role.name,
         "RoleId": role.id,
         "Arn": role.arn,
-        "CreateDate": timestamp(role.created),
+        "CreateDate": moment(role.created),
         "AssumeRolePolicyDocument": encoded(&role.trust),
     });
     if let Some(description) = &role.description {

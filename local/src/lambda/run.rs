@@ -37,7 +37,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
-pub use self::api::runtime_api;
+pub use self::api::{runtime_api, too_large};
 use self::{
     admission::Function,
     pool::{Pool, Work},
@@ -121,6 +121,17 @@ impl Runner {
         }
         let mut functions = self.functions.write();
         Arc::clone(functions.entry(name.to_owned()).or_default())
+    }
+
+    /// Lets go of a pool that is closed.
+    fn forget(&self, pool: &Arc<Pool>) {
+        let function = self.function(&pool.version.function);
+        let mut pools = function.pools.write();
+        if let Some(held) = pools.get(&pool.version.version)
+            && Arc::ptr_eq(held, pool)
+        {
+            pools.remove(&pool.version.version);
+        }
     }
 
     fn process(&self, number: u128) -> Option<Arc<Process>> {

@@ -150,6 +150,17 @@ fn tags_of<'a>(
     state: &'a mut State,
     arn: &str,
 ) -> Result<&'a mut BTreeMap<String, String>> {
+    // First: a function's ARN may lack `function:`, and a mapping's reads like one.
+    let now = Millis::now();
+    let own = call.region.arn("lambda", "event-source-mapping:");
+    if let Some(uuid) = arn.strip_prefix(&own) {
+        return state
+            .mappings
+            .get_mut(uuid)
+            .filter(|mapping| !mapping.is_gone(now))
+            .map(|mapping| &mut mapping.tags)
+            .ok_or_else(|| not_found(format!("Event source mapping not found: {arn}")));
+    }
     if let Some(named) = arn::parse(arn, Shape::Plain) {
         arn::within(&named, &call.region.name)?;
         if named.qualifier.is_some() {
@@ -162,16 +173,6 @@ fn tags_of<'a>(
             .get_mut(named.name)
             .map(|function| &mut function.tags)
             .ok_or_else(|| not_found(format!("Function not found: {arn}")));
-    }
-    let now = Millis::now();
-    let own = call.region.arn("lambda", "event-source-mapping:");
-    if let Some(uuid) = arn.strip_prefix(&own) {
-        return state
-            .mappings
-            .get_mut(uuid)
-            .filter(|mapping| !mapping.is_gone(now))
-            .map(|mapping| &mut mapping.tags)
-            .ok_or_else(|| not_found(format!("Event source mapping not found: {arn}")));
     }
     Err(not_found(format!("Resource not found: {arn}")))
 }

@@ -10,10 +10,10 @@ use super::{
     event::{Event, Happening, RequestContext},
     gate::Gate,
     ids::Id,
-    integration::{self, Outcome},
+    integration::{self, Answer, Outcome},
     meter::Metric,
     opening::Opening,
-    plan::{Plan, RoutePlan},
+    plan::{Plan, RoutePlan, Target},
     record,
     selection::Source,
 };
@@ -90,7 +90,10 @@ impl Exchange {
         let since = std::time::Instant::now();
         let outcome = integration::call(self, integration).await;
         let latency = since.elapsed();
-        self.count(Metric::IntegrationLatency, latency.as_secs_f64() * 1000.0);
+        // There's none for mocks [DG websocket-api-logging].
+        if !matches!(integration.target, Target::Mock) {
+            self.count(Metric::IntegrationLatency, latency.as_secs_f64() * 1000.0);
+        }
         if let Outcome::Failed(failure) = &outcome {
             let metric = if failure.is_execution() {
                 Metric::ExecutionError
@@ -115,7 +118,12 @@ impl Exchange {
             ..Story::default()
         };
         match outcome {
-            Outcome::Answered(answer) => story.integration_status = Some(answer.status()),
+            Outcome::Answered(answer) => {
+                story.integration_status = Some(answer.status());
+                if let (Kind::Connect(_), Answer::Proxy(proxy)) = (&self.kind, answer) {
+                    story.status = proxy.status;
+                }
+            }
             Outcome::Nothing => {}
             Outcome::Failed(failure) => {
                 why = failure.why();

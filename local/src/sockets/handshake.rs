@@ -15,10 +15,10 @@ use super::{
     authorize::{self, Refusal},
     connection::Connection,
     event::raw,
-    exchange::{Exchange, FORBIDDEN, Kind, Story, TOO_MANY_REQUESTS, frame},
+    exchange::{Exchange, FORBIDDEN, INTERNAL_SERVER_ERROR, Kind, Story, TOO_MANY_REQUESTS, frame},
     gate::Gate,
     ids::Id,
-    integration::{Answer, Outcome},
+    integration::{Answer, Outcome, ProxyAnswer},
     meter::Metric,
     opening::Opening,
     plan::{Plan, RoutePlan},
@@ -67,6 +67,19 @@ pub(super) async fn answer(
             .record(&gate.region, at, Metric::ClientError, 1.0);
         return refused(429, TOO_MANY_REQUESTS);
     }
+    let caller = match &route {
+        Some(route) if route.route.authorization_type == "AWS_IAM" => {
+            match authorize::signer(&gate.cloud, &request) {
+                Ok(caller) => Some(caller),
+                Err(no) => {
+                    plan.meter
+                        .record(&gate.region, at, Metric::ClientError, 1.0);
+                    return refused(no.status, &no.message);
+                }
+            }
+        }
+        _ => None,
+    };
     let upgrade = hyper::upgrade::on(&mut request);
     let (sender, reply) = oneshot::channel();
     let handshake = Handshake {
@@ -75,6 +88,7 @@ pub(super) async fn answer(
         // Without a `$connect` route the connection opens; a route of nothing stands for it.
         route: route.unwrap_or_else(|| Arc::new(RoutePlan::nothing("$connect"))),
         opening: Box::new(opening),
+        caller,
         connection_id,
         request_id,
         at,
@@ -95,6 +109,8 @@ pub(super) struct Handshake {
     pub plan: Arc<Plan>,
     pub route: Arc<RoutePlan>,
     pub opening: Box<Opening>,
+    /// Who signed the request, if it had to be.
+    pub caller: Option<Caller>,
     pub connection_id: Id,
     pub request_id: Id,
     pub at: Millis,
@@ -102,7 +118,7 @@ pub(super) struct Handshake {
 
 impl Handshake {
     /// Asks everybody who is to be asked. The connection and the 101, or a refusal.
-    pub async fn decide(self) -> Result<(Arc<Connection>, Reply), Box<Reply>> {
+    pub async fn decide(mut self) -> Result<(Arc<Connection>, Reply), Box<Reply>> {
         let Self {
             connection_id,
             request_id,
@@ -110,8 +126,9 @@ impl Handshake {
         } = self;
         let accept = self.opening.accept.clone();
         let protocols = self.opening.protocols.clone();
+        let caller = self.caller.take();
         let mut exchange = self.exchange();
-        if let Err(refused) = admit(&mut exchange).await {
+        if let Err(refused) = admit(&mut exchange, caller.as_ref()).await {
             exchange.count(Metric::ClientError, 1.0);
             record::access(
                 &exchange,
@@ -137,11 +154,7 @@ impl Handshake {
             Outcome::Nothing => {}
             Outcome::Answered(Answer::Proxy(answer)) => {
                 if !(200..300).contains(&answer.status) {
-                    return Err(Box::new(returned(
-                        answer.status,
-                        answer.headers,
-                        answer.into_body(),
-                    )));
+                    return Err(Box::new(returned(answer)));
                 }
                 protocol = answer
                     .headers
@@ -159,19 +172,19 @@ impl Handshake {
                 if !matched || !exchange.route.two_way {
                     return Err(Box::new(refusal(
                         500,
-                        super::exchange::INTERNAL_SERVER_ERROR,
+                        INTERNAL_SERVER_ERROR,
                         connection_id,
                         request_id,
                     )));
                 }
                 if !(200..300).contains(&status) {
-                    return Err(Box::new(returned(status, Vec::new(), body.into())));
+                    return Err(Box::new(returned(ProxyAnswer::new(status, body.into()))));
                 }
             }
             Outcome::Failed(failure) => {
                 let message = match failure.status() {
                     504 => "Endpoint request timed out",
-                    _ => super::exchange::INTERNAL_SERVER_ERROR,
+                    _ => INTERNAL_SERVER_ERROR,
                 };
                 return Err(Box::new(refusal(
                     failure.status(),
@@ -216,34 +229,31 @@ impl Handshake {
 }
 
 /// Whether it may connect, before its integration is asked.
-async fn admit(exchange: &mut Exchange) -> Result<(), Refusal> {
+async fn admit(exchange: &mut Exchange, caller: Option<&Caller>) -> Result<(), Refusal> {
     let Kind::Connect(opening) = &exchange.kind else {
         return Ok(());
     };
     let route: &Route = &exchange.route.route;
-    match route.authorization_type.as_str() {
-        "CUSTOM" => {
-            let id = route.authorizer_id.as_deref().unwrap_or("");
-            let authorizer = exchange.plan.live.snapshot.authorizers.get(id);
-            let authorizer = authorizer.ok_or_else(|| {
-                Refusal::new(
-                    500,
-                    super::exchange::INTERNAL_SERVER_ERROR,
-                    format!("there is no authorizer {id}"),
-                )
-            })?;
-            let authorized = authorize::custom(exchange, opening, authorizer).await?;
-            if let Some(connection) = Arc::get_mut(&mut exchange.connection) {
-                connection.authorized = Some(authorized);
-            }
+    if route.authorization_type == "CUSTOM" {
+        let id = route.authorizer_id.as_deref().unwrap_or("");
+        let authorizer = exchange.plan.live.snapshot.authorizers.get(id);
+        let authorizer = authorizer.ok_or_else(|| {
+            Refusal::new(
+                500,
+                INTERNAL_SERVER_ERROR,
+                format!("there is no authorizer {id}"),
+            )
+        })?;
+        let authorized = authorize::custom(exchange, opening, authorizer).await?;
+        if let Some(connection) = Arc::get_mut(&mut exchange.connection) {
+            connection.authorized = Some(authorized);
         }
-        "AWS_IAM" => {
-            let caller = authorize::signed(exchange, opening)?;
-            if let Some(connection) = Arc::get_mut(&mut exchange.connection) {
-                connection.identity = identity_of(connection, &caller);
-            }
+    }
+    if let Some(caller) = caller {
+        authorize::invoker(exchange, caller)?;
+        if let Some(connection) = Arc::get_mut(&mut exchange.connection) {
+            connection.identity = identity_of(connection, caller);
         }
-        _ => {}
     }
     // There are no usage plans here, so that no key can be a right one.
     if exchange.route.route.api_key_required {
@@ -256,19 +266,11 @@ async fn admit(exchange: &mut Exchange) -> Result<(), Refusal> {
 fn identity_of(connection: &Connection, caller: &Caller) -> Box<serde_json::value::RawValue> {
     let mut identity: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(connection.identity.get()).unwrap_or_default();
-    let arn = match caller {
-        Caller::Owner { access_key } => {
-            identity.insert("accessKey".to_owned(), access_key.clone().into());
-            format!("arn:aws:iam::{}:root", crate::ACCOUNT)
-        }
-        Caller::Role { role, session } => format!(
-            "arn:aws:sts::{}:assumed-role/{}/{session}",
-            crate::ACCOUNT,
-            role.rsplit('/').next().unwrap_or("")
-        ),
-    };
+    if let Caller::Owner { access_key } = caller {
+        identity.insert("accessKey".to_owned(), access_key.clone().into());
+    }
     identity.insert("accountId".to_owned(), crate::ACCOUNT.into());
-    identity.insert("userArn".to_owned(), arn.into());
+    identity.insert("userArn".to_owned(), caller.arn().into());
     raw(&identity)
 }
 
@@ -304,7 +306,12 @@ fn refusal(status: u16, message: &str, connection_id: Id, request_id: Id) -> Rep
 }
 
 /// A refusal of the integration's: its status, its body, and of its headers those that are about the body.
-fn returned(status: u16, headers: Vec<(String, String)>, body: Bytes) -> Reply {
+fn returned(answer: ProxyAnswer) -> Reply {
+    let ProxyAnswer {
+        status,
+        headers,
+        body,
+    } = answer;
     let mut reply = Reply::new(Full::new(body));
     // 1xx can't end a handshake.
     *reply.status_mut() = StatusCode::from_u16(status)

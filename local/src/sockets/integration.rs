@@ -151,15 +151,13 @@ async fn within<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Failure> {
     let mut work = Box::pin(work);
-    match tokio::time::timeout(limit, &mut work).await {
-        Ok(done) => Ok(done),
-        Err(_) => {
-            exchange.gate.cloud.spawn(async move {
-                work.await;
-            });
-            Err(Failure::Timeout)
-        }
+    if let Ok(done) = tokio::time::timeout(limit, &mut work).await {
+        return Ok(done);
     }
+    exchange.gate.cloud.spawn(async move {
+        work.await;
+    });
+    Err(Failure::Timeout)
 }
 
 /// The body that a service gets: what the template makes, or the message itself.

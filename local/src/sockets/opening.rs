@@ -1,6 +1,6 @@
 //! A handshake's request: whether it's one, and what of it events tell.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper::{HeaderMap, Method, Request, StatusCode, header};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -8,11 +8,33 @@ use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::event::raw;
+use crate::wire::Peer;
 
-/// The names of a request's headers as they were sent, in their order: `wire` puts it among a request's extensions if it
-/// knows, since hyper keeps them to itself. Without it, names are written the way most clients do.
+/// The names of a request's headers as they were sent: `wire` puts it among a request's extensions if it knows, since hyper
+/// keeps them to itself. Without it, names are written the way most clients do.
 #[derive(Clone, Debug, Default)]
-pub struct SentNames(pub Vec<String>);
+pub struct SentNames(Arc<[Box<str>]>);
+
+impl SentNames {
+    /// Those of what a connection begins with, if it's a handshake.
+    pub fn of_handshake(head: &[u8]) -> Option<Self> {
+        let end = head
+            .windows(4)
+            .position(|bytes| bytes == b"\r\n\r\n")
+            .unwrap_or(head.len());
+        let head = std::str::from_utf8(head.get(..end)?).ok()?;
+        let names: Vec<Box<str>> = head
+            .split("\r\n")
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, _)| name.into())
+            .collect();
+        names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case("Sec-WebSocket-Key"))
+            .then(|| Self(names.into()))
+    }
+}
 
 /// URLs are at most so long [DG websocket-limits].
 const URL: usize = 4096;
@@ -83,8 +105,8 @@ impl Opening {
         }
         let source_ip = request
             .extensions()
-            .get::<SocketAddr>()
-            .map_or_else(|| "127.0.0.1".to_owned(), |peer| peer.ip().to_string());
+            .get::<Peer>()
+            .map_or_else(|| "127.0.0.1".to_owned(), |peer| peer.0.ip().to_string());
         let sent = request.extensions().get::<SentNames>();
         Ok(Self {
             accept: derive_accept_key(key.as_bytes()),
@@ -140,8 +162,7 @@ fn shown(headers: &HeaderMap, sent: Option<&SentNames>, source_ip: &str) -> Pair
                     .iter()
                     .find(|sent| sent.eq_ignore_ascii_case(name.as_str()))
             })
-            .cloned()
-            .unwrap_or_else(|| usual(name.as_str()));
+            .map_or_else(|| usual(name.as_str()), ToString::to_string);
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         pairs.push((written, value));
     }
@@ -267,9 +288,12 @@ mod tests {
             .header("X-Forwarded-For", "6.6.6.6")
             .body(())
             .unwrap();
-        request
-            .extensions_mut()
-            .insert(SentNames(vec!["x-lower".to_owned()]));
+        request.extensions_mut().insert(
+            SentNames::of_handshake(
+                b"GET / HTTP/1.1\r\nx-lower: 1\r\nSEC-websocket-key: x\r\n\r\nno: 1",
+            )
+            .unwrap(),
+        );
         let opening = Opening::read(&request).unwrap();
         // The example of RFC 6455.
         assert_eq!(opening.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -279,7 +303,11 @@ mod tests {
         assert_eq!(opening.header("X-LOWER"), Some("1"));
         let headers = opening.headers.single().to_string();
         assert!(
-            headers.contains(r#""Sec-WebSocket-Key":"dGhl"#),
+            headers.contains(r#""SEC-websocket-key":"dGhl"#),
+            "{headers}"
+        );
+        assert!(
+            headers.contains(r#""Sec-WebSocket-Version":"13""#),
             "{headers}"
         );
         assert!(headers.contains(r#""x-lower":"1""#), "{headers}");

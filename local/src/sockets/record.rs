@@ -1,8 +1,20 @@
 //! What is written of exchanges: the stage's access log, in its own format, and failures in the execution log.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use serde_json::Map;
+
 use super::{
     exchange::{Exchange, Story},
     plan::LogLevel,
+};
+use crate::{
+    call::{Call, Service},
+    clock::Millis,
+    cloud::Region,
+    iam::Permission,
 };
 
 /// Longer lines are cut, as on AWS.
@@ -41,22 +53,66 @@ pub(super) fn failure(exchange: &Exchange, why: &str) {
     write(exchange, &group, line);
 }
 
+/// Writes a line under the account's role: without one, or if it can't be assumed, or may not, there is no line, and nobody
+/// is told [aws-facts 7, row 17].
 fn write(exchange: &Exchange, group: &str, line: String) {
-    let region = &exchange.gate.region;
+    let gate = &exchange.gate;
+    let region = &gate.region;
+    let Some(caller) = region
+        .gateway
+        .logging_role()
+        .and_then(|role| gate.assume(&role).ok())
+    else {
+        return;
+    };
     let stream = format!(
         "{}-{}",
         exchange.connection.stage, exchange.plan.live.revision
     );
-    let events = vec![(exchange.at, line)];
-    // A log that can't be written changes nothing for the client, as on AWS.
-    if region
-        .logs
-        .put(region, group, &stream, events.clone())
-        .is_err()
-        && region.logs.create_stream(group, &stream).is_ok()
-    {
-        let _ = region.logs.put(region, group, &stream, events);
+    let may = Permission {
+        action: "logs:PutLogEvents".to_owned(),
+        resource: region.arn("logs", &format!("log-group:{group}:log-stream:{stream}")),
+    };
+    if !gate.cloud.iam.allows(&caller, &may) {
+        return;
     }
+    let events = vec![(exchange.at, line)];
+    if put(region, group, &stream, &events).is_ok() {
+        return;
+    }
+    // The gateway makes the execution log's group itself [STK]; it stays without a retention.
+    let create = Call {
+        cloud: Arc::clone(&gate.cloud),
+        region: Arc::clone(region),
+        caller,
+        service: Service::Logs,
+        operation: "CreateLogGroup".to_owned(),
+        input: Map::from_iter([("logGroupName".to_owned(), group.into())]),
+        body: Bytes::new(),
+        headers: HeaderMap::new(),
+        request_id: exchange.request_id.to_string(),
+    };
+    let (gate, group) = (gate.clone(), group.to_owned());
+    let region = Arc::clone(region);
+    gate.cloud.clone().spawn(async move {
+        // Another line's may have been first.
+        let _ = gate.perform(create).await;
+        let _ = put(&region, &group, &stream, &events);
+    });
+}
+
+fn put(
+    region: &Region,
+    group: &str,
+    stream: &str,
+    events: &[(Millis, String)],
+) -> crate::error::Result<()> {
+    let logs = &region.logs;
+    logs.put(region, group, stream, events.to_vec())
+        .or_else(|_| {
+            logs.create_stream(group, stream)?;
+            logs.put(region, group, stream, events.to_vec())
+        })
 }
 
 /// `$context.…` of a format are replaced; what there isn't is `-`.

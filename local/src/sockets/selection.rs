@@ -34,7 +34,7 @@ enum Variable {
     Header(String),
     Query(String),
     Context(String),
-    StageVariable(String),
+    Stage(String),
     Status,
     AnswerBody(JsonPath),
 }
@@ -177,7 +177,7 @@ impl Variable {
             return Ok((Self::Query(name), rest));
         }
         if let Some((name, rest)) = named("stageVariables.") {
-            return Ok((Self::StageVariable(name), rest));
+            return Ok((Self::Stage(name), rest));
         }
         if let Some(rest) = text.strip_prefix("context.") {
             let end = rest
@@ -201,7 +201,7 @@ impl Variable {
             Self::Query(name) => (source.query)(name),
             Self::Context(name) if name == "$default" => Some("$default".to_owned()),
             Self::Context(name) => (source.context)(name),
-            Self::StageVariable(name) => (source.stage_variable)(name),
+            Self::Stage(name) => (source.stage_variable)(name),
             Self::Status => source.answer.map(|(status, _)| status.to_string()),
             Self::AnswerBody(path) => source.answer.and_then(|(_, body)| {
                 let root = serde_json::from_str(body).ok()?;

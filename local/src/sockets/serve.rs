@@ -39,12 +39,13 @@ use tokio_tungstenite::{
 
 use super::{
     connection::Connection,
-    exchange::{Exchange, FORBIDDEN, Kind, TOO_MANY_REQUESTS, frame},
+    exchange::{Exchange, FORBIDDEN, Kind, Story, TOO_MANY_REQUESTS, frame},
     gate::Gate,
     handshake::Handshake,
     ids::Id,
     meter::Metric,
     plan::{Plan, RoutePlan},
+    record,
 };
 use crate::clock::Millis;
 
@@ -52,8 +53,8 @@ use crate::clock::Millis;
 const MESSAGE: usize = 128 * 1024;
 pub(super) const FRAME: usize = 32 * 1024;
 /// Without a frame for so long, a connection is closed; and after so long anyhow.
-const IDLE: Duration = Duration::from_secs(600);
-const LIFETIME: Duration = Duration::from_secs(7200);
+const IDLE: Duration = Duration::from_mins(10);
+const LIFETIME: Duration = Duration::from_hours(2);
 /// Messages of one connection that are under way at once; beyond, no more are read.
 const UNDER_WAY: usize = 32;
 /// How long a client has to answer a close frame.
@@ -302,10 +303,12 @@ impl Served {
             std::borrow::Cow::Borrowed(_) => answer,
             std::borrow::Cow::Owned(text) => text.into(),
         };
+        let now = Millis::now();
+        self.connection.touch(now);
         self.connection.answer(text);
         self.plan
             .meter
-            .record(&self.gate.region, Millis::now(), Metric::Message, 1.0);
+            .record(&self.gate.region, now, Metric::Message, 1.0);
     }
 
     fn received(&mut self, next: Option<Result<Message, Error>>) -> Option<End> {
@@ -371,32 +374,32 @@ impl Served {
                 (!free || !route.is_free()).then_some(TOO_MANY_REQUESTS)
             }
         };
-        match (route, refused) {
-            (Some(route), None) => {
-                let exchange = Exchange {
-                    gate: gate.clone(),
-                    connection: Arc::clone(connection),
-                    plan: Arc::clone(plan),
-                    route: Arc::clone(route),
-                    request_id,
-                    at,
-                    kind: Kind::Message {
-                        id: Id::message(connection.id),
-                        body,
-                    },
-                };
-                self.work.push(Box::pin(exchange.message()));
-            }
-            (route, refused) => {
-                let region = &gate.region;
-                plan.meter.record(region, at, Metric::ClientError, 1.0);
-                if let Some(meter) = route.and_then(|route| route.meter.as_ref()) {
-                    meter.record(region, at, Metric::ClientError, 1.0);
-                }
-                let message = refused.unwrap_or(FORBIDDEN);
-                self.send_back(frame(message, self.connection.id, request_id));
-            }
-        }
+        let exchange = Exchange {
+            gate: gate.clone(),
+            connection: Arc::clone(connection),
+            plan: Arc::clone(plan),
+            route: route.map_or_else(|| Arc::new(RoutePlan::nothing("")), Arc::clone),
+            request_id,
+            at,
+            kind: Kind::Message {
+                id: Id::message(connection.id),
+                body,
+            },
+        };
+        let Some(message) = refused else {
+            self.work.push(Box::pin(exchange.message()));
+            return;
+        };
+        exchange.count(Metric::ClientError, 1.0);
+        record::access(
+            &exchange,
+            &Story {
+                status: if message == FORBIDDEN { 403 } else { 429 },
+                error: Some(message),
+                ..Story::default()
+            },
+        );
+        self.send_back(frame(message, self.connection.id, request_id));
     }
 
     /// The clock rang: is it over, or when is it to ring again?

@@ -372,6 +372,8 @@ impl Queue {
     /// However many wait, and whenever one of them gives up, none sleeps while there is something to receive: all are
     /// woken when there begins to be. At a deleted queue it takes a second, so that whoever loops doesn't spin.
     pub async fn arrival(&self) {
+        // Whoever loops over a full queue lets others run, too.
+        tokio::task::coop::consume_budget().await;
         loop {
             let mut woken = std::pin::pin!(self.notify.notified());
             // From here on no wake-up is missed.

@@ -174,3 +174,109 @@ fn to(name: &str, value: &Value) -> Cbor {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use hyper::Request;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{call::timestamp, clock::Millis, wire::protocol::Protocol, wire::tests::call};
+
+    fn asked(body: &[u8]) -> Result<Asked> {
+        let (parts, ()) = Request::post("/service/GraniteServiceVersion20100801/operation/Do")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let spoken = Spoken {
+            protocol: Protocol::Cbor,
+            service: Some(Service::CloudWatch),
+        };
+        read(spoken, &parts, body)
+    }
+
+    fn bytes(value: &Cbor) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    fn text(text: &str) -> Cbor {
+        Cbor::Text(text.to_owned())
+    }
+
+    #[test]
+    fn members_come_in_as_they_would_in_json() {
+        let body = Cbor::Map(vec![
+            (text("Time"), Cbor::Tag(EPOCH, Box::new(Cbor::Float(1.5)))),
+            (
+                text("Whole"),
+                Cbor::Tag(EPOCH, Box::new(Cbor::Integer(7.into()))),
+            ),
+            (text("Blob"), Cbor::Bytes(vec![0, 255])),
+            (text("Absent"), Cbor::Null),
+            (text("Not"), Cbor::Float(f64::NAN)),
+            (
+                text("List"),
+                Cbor::Array(vec![Cbor::Integer((-3).into()), Cbor::Bool(true)]),
+            ),
+        ]);
+        let asked = asked(&bytes(&body)).unwrap();
+        assert_eq!(asked.operation, "Do");
+        assert_eq!(
+            Value::Object(asked.input),
+            json!({ "Time": 1.5, "Whole": 7, "Blob": "AP8=", "Not": "NaN", "List": [-3, true] })
+        );
+    }
+
+    #[tokio::test]
+    async fn answers_have_the_types_that_the_sdks_take() {
+        let call = call(Service::CloudWatch, "Do");
+        let members = json!({
+            "Period": 60,
+            "Threshold": 1,
+            "Values": [1, 2.5],
+            "ExtendedStatistics": { "p99": 3 },
+            "Timestamp": timestamp(Millis(1500)),
+            "NextToken": null,
+        });
+        let response = answer(&call, members.into());
+        assert_eq!(response.headers()["smithy-protocol"], "rpc-v2-cbor");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let read: Cbor = ciborium::from_reader(&*body).unwrap();
+        let expected = Cbor::Map(vec![
+            (text("Period"), Cbor::Integer(60.into())),
+            (text("Threshold"), Cbor::Float(1.0)),
+            (
+                text("Values"),
+                Cbor::Array(vec![Cbor::Float(1.0), Cbor::Float(2.5)]),
+            ),
+            (
+                text("ExtendedStatistics"),
+                Cbor::Map(vec![(text("p99"), Cbor::Float(3.0))]),
+            ),
+            (
+                text("Timestamp"),
+                Cbor::Tag(EPOCH, Box::new(Cbor::Float(1.5))),
+            ),
+        ]);
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn nesting_without_end_is_refused() {
+        let deep = [vec![0x81; 1_000_000], vec![0x00]].concat();
+        assert_eq!(asked(&deep).unwrap_err().code, "SerializationException");
+        assert_eq!(asked(b"\x01").unwrap_err().code, "SerializationException");
+        assert!(asked(b"").unwrap().input.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = asked(&body);
+        }
+    }
+}

@@ -31,6 +31,11 @@ impl Held<TcpStream> {
             _place: place,
         }
     }
+
+    /// Looks at what has come first, without taking it.
+    pub async fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.stream.peek(bytes).await
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {

@@ -405,3 +405,124 @@ const CLOUDWATCH: Kinds = Kinds {
         "Values",
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use hyper::{Request, header::CONTENT_TYPE};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::protocol::Protocol;
+
+    fn parts() -> Parts {
+        let request = Request::post("/000000000000/q")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(HOST, "localhost:4510")
+            .body(())
+            .unwrap();
+        request.into_parts().0
+    }
+
+    fn asked(service: Service, form: &str) -> Result<Asked> {
+        let spoken = Spoken {
+            protocol: Protocol::Query,
+            service: Some(service),
+        };
+        read(spoken, service, &parts(), form.as_bytes())
+    }
+
+    fn input(service: Service, form: &str) -> Value {
+        let asked = asked(service, &format!("Action=Do&Version=1&{form}")).unwrap();
+        assert_eq!(asked.operation, "Do");
+        let mut input = asked.input;
+        if service == Service::Sqs {
+            assert_eq!(
+                input.remove("QueueUrl").unwrap(),
+                "http://localhost:4510/000000000000/q"
+            );
+        }
+        Value::Object(input)
+    }
+
+    #[test]
+    fn sqs_input_is_the_same_as_in_json() {
+        let form = "MessageBody=a%20b+c&DelaySeconds=5&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=30\
+            &Attribute.2.Name=DelaySeconds&Attribute.2.Value=&AttributeName.1=All&Tag.1.Key=k&Tag.1.Value=v\
+            &MessageAttribute.1.Name=n&MessageAttribute.1.Value.StringValue=3&MessageAttribute.1.Value.DataType=Number";
+        assert_eq!(
+            input(Service::Sqs, form),
+            json!({
+                "AttributeNames": ["All"],
+                "Attributes": { "VisibilityTimeout": "30", "DelaySeconds": "" },
+                "DelaySeconds": 5,
+                "MessageAttributes": { "n": { "DataType": "Number", "StringValue": "3" } },
+                "MessageBody": "a b c",
+                "Tags": { "k": "v" },
+            })
+        );
+        let form = "SendMessageBatchRequestEntry.2.Id=b&SendMessageBatchRequestEntry.1.Id=a\
+            &SendMessageBatchRequestEntry.1.DelaySeconds=1\
+            &SendMessageBatchRequestEntry.1.MessageAttribute.1.Name=n\
+            &SendMessageBatchRequestEntry.1.MessageAttribute.1.Value.StringValue=v";
+        assert_eq!(
+            input(Service::Sqs, form),
+            json!({ "Entries": [
+                { "Id": "a", "DelaySeconds": 1, "MessageAttributes": { "n": { "StringValue": "v" } } },
+                { "Id": "b" },
+            ] })
+        );
+    }
+
+    #[test]
+    fn cloudwatch_input_is_the_same_as_in_json() {
+        let form = "Namespace=ns&MetricData.member.1.MetricName=m&MetricData.member.1.Value=2\
+            &MetricData.member.1.Dimensions.member.1.Name=d&MetricData.member.1.Dimensions.member.1.Value=7\
+            &MetricData.member.2.MetricName=m&MetricData.member.2.Values.member.1=1&MetricData.member.2.Values.member.2=2.5\
+            &MetricData.member.2.Timestamp=2026-01-31T12%3A00%3A00Z&AlarmActions=&ActionsEnabled=false&Period=sixty";
+        assert_eq!(
+            input(Service::CloudWatch, form),
+            json!({
+                "ActionsEnabled": false,
+                "AlarmActions": [],
+                "MetricData": [
+                    { "MetricName": "m", "Value": 2.0, "Dimensions": [{ "Name": "d", "Value": "7" }] },
+                    { "MetricName": "m", "Values": [1.0, 2.5], "Timestamp": 1_769_860_800 },
+                ],
+                "Namespace": "ns",
+                "Period": "sixty",
+            })
+        );
+    }
+
+    #[test]
+    fn elements_are_in_the_order_of_their_numbers() {
+        let form = "TagKeys.member.10=c&TagKeys.member.2=b&TagKeys.member.1=a&Map.entry.1.key=k&Map.entry.1.value=v";
+        assert_eq!(
+            input(Service::Iam, form),
+            json!({ "Map": { "k": "v" }, "TagKeys": ["a", "b", "c"] })
+        );
+    }
+
+    #[test]
+    fn a_form_without_an_action_or_with_a_bottomless_name_is_refused() {
+        assert_eq!(
+            asked(Service::Iam, "Version=1").unwrap_err().code,
+            "MissingAction"
+        );
+        let deep = format!("Action=Do&{}=1", vec!["a"; 100_000].join("."));
+        assert_eq!(
+            asked(Service::Iam, &deep).unwrap_err().code,
+            "MalformedQueryString"
+        );
+        assert!(asked(Service::Iam, "Action=Do&a..b=1").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_form_makes_it_panic(form in "([A-Za-z.0-9]{0,12}=[ -~]{0,6}&?){0,12}", service in 0..4) {
+            let service = [Service::Sqs, Service::Iam, Service::Sts, Service::CloudWatch][usize::try_from(service).unwrap()];
+            let _ = asked(service, &format!("Action=Do&{form}"));
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! AWS's limits on the rate of calls, in a cloud that is as slow as AWS. API Gateway keeps its own.
+//! AWS's limits on the rate of calls, in a cloud that is as slow as AWS. API Gateway and Lambda keep their own.
 //!
 //! Pure: the time is given.
 
@@ -42,7 +42,7 @@ impl Bucket {
     }
 }
 
-/// The rates that a call counts for. Sources: the quota pages of Lambda, CloudWatch and CloudWatch Logs.
+/// The rate that a call counts for. Sources: the quota pages of CloudWatch and CloudWatch Logs.
 fn limit(service: Service, operation: &str) -> Option<Limit> {
     let each_second = |name, calls: u32| {
         Some(Limit {
@@ -52,11 +52,6 @@ fn limit(service: Service, operation: &str) -> Option<Limit> {
         })
     };
     match (service, operation) {
-        // Invocations have their own limit, the concurrency.
-        (Service::Lambda, "Invoke" | "InvokeAsync" | "InvokeWithResponseStream") => None,
-        (Service::Lambda, "GetFunction") => each_second("GetFunction", 100),
-        (Service::Lambda, "GetPolicy") => each_second("GetPolicy", 15),
-        (Service::Lambda, _) => each_second("all", 15),
         (Service::CloudWatch, "PutMetricAlarm") => each_second("PutMetricAlarm", 3),
         (Service::CloudWatch, "DeleteAlarms") => each_second("DeleteAlarms", 3),
         (Service::CloudWatch, "DescribeAlarms") => each_second("DescribeAlarms", 9),

@@ -199,3 +199,110 @@ pub fn operation(service: Option<Service>, parts: &Parts) -> String {
         .and_then(|service| find(&parts.method, parts.uri.path(), routes(service)).ok())
         .map_or_else(String::new, |found| found.operation.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::protocol::Protocol;
+
+    const ROUTES: &[Route] = &[
+        Route::new("GET", "/v/things/", "ListThings"),
+        Route::new("GET", "/v/things/{name}", "GetThing"),
+        Route::new("PUT", "/v/things/{name}", "PutThing"),
+        Route::new("GET", "/v/things/all", "GetAll"),
+        Route::new("GET", "/v/things/{name}/parts/{part}", "GetPart"),
+        Route::new("GET", "/v/files/{path+}", "GetFile"),
+    ];
+
+    fn found(method: &str, path: &str) -> Result<(String, Value), (u16, String)> {
+        find(
+            &Method::from_bytes(method.as_bytes()).unwrap(),
+            path,
+            ROUTES,
+        )
+        .map(|found| (found.operation.to_owned(), found.members().into()))
+        .map_err(|error| (error.status.as_u16(), error.code.into_owned()))
+    }
+
+    #[test]
+    fn a_path_is_an_operation_and_its_labels_are_members() {
+        for (path, operation, members) in [
+            ("/v/things", "ListThings", json!({})),
+            ("/v/things/", "ListThings", json!({})),
+            ("/v/things/all", "GetAll", json!({})),
+            (
+                "/v/things/arn%3Aaws%3Ax%2Fy",
+                "GetThing",
+                json!({ "name": "arn:aws:x/y" }),
+            ),
+            (
+                "/v/things/a/parts/%E4%20b",
+                "GetPart",
+                json!({ "name": "a", "part": "\u{fffd} b" }),
+            ),
+            (
+                "/v/files/a/b%20c/d",
+                "GetFile",
+                json!({ "path": "a/b c/d" }),
+            ),
+        ] {
+            assert_eq!(
+                found("GET", path),
+                Ok((operation.to_owned(), members)),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_path_is_not_found_and_another_method_not_allowed() {
+        let unknown = || "UnknownOperationException".to_owned();
+        assert_eq!(found("DELETE", "/v/things/a"), Err((405, unknown())));
+        for path in [
+            "/",
+            "/v",
+            "/v/things/a/parts",
+            "/v/things//parts/b",
+            "/v/files/",
+        ] {
+            assert_eq!(found("GET", path), Err((404, unknown())), "{path}");
+        }
+    }
+
+    fn input(method: &str, uri: &str, body: &str) -> Result<Value> {
+        let (parts, ()) = Request::builder()
+            .method(method)
+            .uri(uri)
+            .body(())
+            .unwrap()
+            .into_parts();
+        let spoken = Spoken {
+            protocol: Protocol::Rest,
+            service: Some(Service::ApiGateway),
+        };
+        read(spoken, Service::ApiGateway, &parts, body.as_bytes()).map(|asked| asked.input.into())
+    }
+
+    #[test]
+    fn members_come_from_the_path_the_query_and_the_body() {
+        let patched = input(
+            "PATCH",
+            "/v2/apis/a1?b=c%20d&b=e&X-Amz-Date=1",
+            r#"{"name":"n","apiId":"no"}"#,
+        );
+        assert_eq!(
+            patched.unwrap(),
+            json!({ "name": "n", "apiId": "a1", "b": ["c d", "e"] })
+        );
+        let untagged = input("DELETE", "/v2/tags/arn%3Aaws?tagKeys=a", "").unwrap();
+        assert_eq!(untagged["tagKeys"], json!(["a"]));
+        for broken in ["{", "[]", "7", "{\"a\":1}x"] {
+            let error = input("POST", "/v2/apis", broken).unwrap_err();
+            assert_eq!(error.code, "SerializationException", "{broken}");
+            assert_eq!(error.status, 400);
+        }
+    }
+}

@@ -271,3 +271,100 @@ pub fn error(parts: &Parts, error: &AwsError, request_id: &str) -> Response<Body
     identify(response.headers_mut(), request_id);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+    use serde_json::json;
+
+    use super::*;
+
+    fn asked(method: &str, host: &str, uri: &str, copies: bool) -> Result<(String, Value), String> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("host", host);
+        if copies {
+            request = request.header(COPY_SOURCE, "/a/b");
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        read(&parts)
+            .map(|asked| (asked.operation, asked.input.into()))
+            .map_err(|error| error.code.into_owned())
+    }
+
+    #[test]
+    fn a_method_a_path_and_a_query_are_an_operation() {
+        for (method, uri, operation) in [
+            ("GET", "/", "ListBuckets"),
+            ("PUT", "/b", "CreateBucket"),
+            ("PUT", "/b/", "CreateBucket"),
+            ("HEAD", "/b", "HeadBucket"),
+            ("DELETE", "/b", "DeleteBucket"),
+            ("GET", "/b?list-type=2&prefix=p", "ListObjectsV2"),
+            ("GET", "/b", "ListObjects"),
+            ("GET", "/b?versions", "ListObjectVersions"),
+            ("GET", "/b?location", "GetBucketLocation"),
+            ("GET", "/b?versioning", "GetBucketVersioning"),
+            ("PUT", "/b?versioning=", "PutBucketVersioning"),
+            ("GET", "/b?publicAccessBlock", "GetPublicAccessBlock"),
+            ("PUT", "/b?publicAccessBlock", "PutPublicAccessBlock"),
+            ("DELETE", "/b?publicAccessBlock", "DeletePublicAccessBlock"),
+            ("PUT", "/b?lifecycle", "PutBucketLifecycleConfiguration"),
+            ("DELETE", "/b?lifecycle", "DeleteBucketLifecycle"),
+            ("GET", "/b?object-lock", "GetObjectLockConfiguration"),
+            ("PUT", "/b?encryption", "PutBucketEncryption"),
+            ("PUT", "/b?tagging", "PutBucketTagging"),
+            ("POST", "/b?delete", "DeleteObjects"),
+            ("GET", "/b/k", "GetObject"),
+            ("GET", "/b/k?x-id=GetObject", "GetObject"),
+            ("HEAD", "/b/k", "HeadObject"),
+            ("PUT", "/b/k", "PutObject"),
+            ("DELETE", "/b/k", "DeleteObject"),
+            ("GET", "/b/k?tagging", "GetObjectTagging"),
+            ("PUT", "/b/k?acl", "PutObjectAcl"),
+            ("POST", "/b/k?uploads", "CreateMultipartUpload"),
+            ("PUT", "/b/k?partNumber=1&uploadId=u", "UploadPart"),
+            ("POST", "/b/k?uploadId=u", "CompleteMultipartUpload"),
+            ("DELETE", "/b/k?uploadId=u", "AbortMultipartUpload"),
+        ] {
+            let (found, _) = asked(method, "localhost", uri, false).unwrap();
+            assert_eq!(found, operation, "{method} {uri}");
+        }
+        let (found, _) = asked("PUT", "localhost", "/b/k", true).unwrap();
+        assert_eq!(found, "CopyObject");
+        for (method, uri) in [
+            ("POST", "/"),
+            ("PATCH", "/b"),
+            ("POST", "/b?policy"),
+            ("POST", "/b/k"),
+        ] {
+            let refused = asked(method, "localhost", uri, false);
+            assert_eq!(
+                refused,
+                Err("MethodNotAllowed".to_owned()),
+                "{method} {uri}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_bucket_is_in_the_path_or_before_the_host() {
+        let input = |host: &str, uri: &str| asked("GET", host, uri, false).unwrap().1;
+        let both = json!({ "Bucket": "b", "Key": "k/ä +" });
+        assert_eq!(input("127.0.0.1:4510", "/b/k/%C3%A4%20+"), both);
+        assert_eq!(input("localhost", "/b/k/%C3%A4%20%2B"), both);
+        assert_eq!(input("s3.localhost:1", "/b/k/%C3%A4%20+"), both);
+        assert_eq!(input("s3.eu-west-1.localhost", "/b/k/%C3%A4%20+"), both);
+        assert_eq!(input("b.localhost:4510", "/k/%C3%A4%20+"), both);
+        assert_eq!(input("b.s3.localhost", "/k/%C3%A4%20+"), both);
+        assert_eq!(input("b.s3.eu-west-1.localhost", "/k/%C3%A4%20+"), both);
+        assert_eq!(
+            input(
+                "my.b.localhost",
+                "/?list-type=2&max-keys=5&continuation-token=t%20u&X-Amz-Date=1"
+            ),
+            json!({ "Bucket": "my.b", "MaxKeys": 5, "ContinuationToken": "t u" })
+        );
+    }
+}

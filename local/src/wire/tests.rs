@@ -1,5 +1,7 @@
 //! The wire over a real socket, with plain HTTP.
 
+mod junk;
+
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use tokio::{
@@ -7,9 +9,33 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{Options, Running};
+use crate::{
+    Options, Running,
+    call::{Call, Service},
+    cloud::Cloud,
+    iam::Caller,
+};
 
 const SCOPE: &str = "AKIAOWNER/20260131/eu-west-1";
+
+/// A call of nothing, for what dresses answers.
+pub fn call(service: Service, operation: &str) -> Call {
+    let cloud = Cloud::for_test(Options::default());
+    let region = cloud.region("eu-west-1").unwrap();
+    Call {
+        cloud,
+        region,
+        caller: Caller::Owner {
+            access_key: "AKIAOWNER".to_owned(),
+        },
+        service,
+        operation: operation.to_owned(),
+        input: serde_json::Map::new(),
+        body: bytes::Bytes::new(),
+        headers: hyper::HeaderMap::new(),
+        request_id: "id".to_owned(),
+    }
+}
 
 /// A cloud that listens, and what is needed to talk to it.
 struct Wire {
@@ -295,7 +321,10 @@ async fn a_call_of_an_operation_that_is_not_there_says_so_in_every_protocol() {
         )];
         let heard = wire.signed(service, "POST /", &form, body.as_bytes()).await;
         assert_eq!(heard.status, 400, "{heard:?}");
-        assert!(heard.body.starts_with("<ErrorResponse"), "{heard:?}");
+        assert!(
+            heard.body.contains("<Code>InvalidAction</Code>"),
+            "{heard:?}"
+        );
         let id = heard.header("x-amzn-requestid").unwrap();
         assert!(heard.body.contains(&format!("<RequestId>{id}</RequestId>")));
         let line = format!("GET /?{body}");
@@ -359,4 +388,188 @@ async fn every_connection_ends_with_the_cloud() {
         Ok(0) | Err(_)
     ));
     assert!(TcpStream::connect(cloud.address).await.is_err());
+}
+
+/// Sends an SQS call in JSON.
+async fn sqs(wire: &Wire, operation: &str, body: &str) -> Option<Heard> {
+    let authorization = signature("sqs");
+    let target = format!("AmazonSQS.{operation}");
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("x-amz-date", "20260131T120000Z"),
+        ("x-amz-target", target.as_str()),
+        ("content-type", "application/x-amz-json-1.0"),
+    ];
+    wire.send("POST /", &headers, body.as_bytes()).await
+}
+
+fn faulty(rules: &[&str]) -> Options {
+    Options {
+        faults: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn a_lost_call_is_done_and_a_cut_one_is_not() {
+    let wire = Wire::with(faulty(&[
+        "sqs:CreateQueue=lost@1",
+        "sqs:CreateQueue=cut@2",
+        "sqs:*=delay(1ms)@1",
+    ]))
+    .await;
+    assert!(
+        sqs(&wire, "CreateQueue", r#"{"QueueName":"lost"}"#)
+            .await
+            .is_none()
+    );
+    assert!(
+        sqs(&wire, "CreateQueue", r#"{"QueueName":"cut"}"#)
+            .await
+            .is_none()
+    );
+    let listed = sqs(&wire, "ListQueues", "{}").await.unwrap();
+    assert!(listed.body.contains("/lost\""), "{listed:?}");
+    assert!(!listed.body.contains("/cut\""), "{listed:?}");
+    let hits: Vec<u64> = wire
+        .running
+        .cloud()
+        .faults
+        .tallies()
+        .into_iter()
+        .map(|tally| tally.hits)
+        .collect();
+    assert_eq!(hits, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_refused_call_is_refused_in_its_protocols_clothes() {
+    let wire = Wire::with(faulty(&[
+        "sqs:ListQueues=error(QueueDeletedRecently,400,Wait.)",
+        "iam:*=throttle",
+        "execute-api:*=503",
+        "s3:*=throttle",
+    ]))
+    .await;
+    let heard = sqs(&wire, "ListQueues", "{}").await.unwrap();
+    assert_eq!(heard.status, 400);
+    assert_eq!(
+        heard.body,
+        r#"{"__type":"com.amazonaws.sqs#QueueDeletedRecently","message":"Wait."}"#
+    );
+    assert_eq!(
+        heard.header("x-amzn-query-error"),
+        Some("QueueDeletedRecently;Sender")
+    );
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let heard = wire
+        .signed(
+            "iam",
+            "POST /",
+            &form,
+            b"Action=ListRoles&Version=2010-05-08",
+        )
+        .await;
+    assert!(heard.body.contains("<Code>Throttling</Code>"), "{heard:?}");
+    let post = "POST /_aws/execute-api/a/b/@connections/c";
+    let heard = wire.signed("execute-api", post, &[], b"x").await;
+    assert_eq!(heard.status, 503);
+    let heard = wire.signed("s3", "GET /b/k", &[], b"").await;
+    assert_eq!(heard.status, 503);
+    assert!(heard.body.contains("<Code>SlowDown</Code>"), "{heard:?}");
+    let heard = wire.signed("s3", "HEAD /b/k", &[], b"").await;
+    assert_eq!((heard.status, heard.body.as_str()), (503, ""));
+}
+
+#[tokio::test]
+async fn sqs_speaks_json_and_the_query_protocol() {
+    let wire = Wire::new().await;
+    let made = sqs(
+        &wire,
+        "CreateQueue",
+        r#"{"QueueName":"q","Attributes":{"VisibilityTimeout":"7"}}"#,
+    )
+    .await
+    .unwrap();
+    assert_eq!(made.status, 200, "{made:?}");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let body = "Action=GetQueueAttributes&Version=2012-11-05&AttributeName.1=VisibilityTimeout";
+    let heard = wire
+        .signed("sqs", "POST /000000000000/q", &form, body.as_bytes())
+        .await;
+    let told = "<Attribute><Name>VisibilityTimeout</Name><Value>7</Value></Attribute>";
+    assert!(heard.body.contains(told), "{heard:?}");
+    let broken = sqs(&wire, "ListQueues", "{").await.unwrap();
+    assert_eq!(broken.status, 400);
+    assert!(broken.body.contains("SerializationException"), "{broken:?}");
+}
+
+#[tokio::test]
+async fn a_zipped_body_is_read_and_a_bomb_is_not() {
+    let wire = Wire::new().await;
+    let zipped = |bytes: &[u8]| {
+        use std::io::Write;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let headers = [
+        ("x-amz-target", "AmazonSQS.ListQueues"),
+        ("content-type", "application/x-amz-json-1.0"),
+        ("content-encoding", "gzip"),
+    ];
+    let heard = wire.signed("sqs", "POST /", &headers, &zipped(b"{}")).await;
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let bomb = zipped(&vec![b' '; 11 * 1024 * 1024]);
+    let heard = wire.signed("sqs", "POST /", &headers, &bomb).await;
+    assert_eq!(heard.status, 413, "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_told_so() {
+    let wire = Wire::new().await;
+    let large = vec![b' '; 11 * 1024 * 1024];
+    let target = [("x-amz-target", "AmazonSQS.ListQueues")];
+    let heard = wire.signed("sqs", "POST /", &target, &large).await;
+    assert_eq!(heard.status, 413, "{heard:?}");
+    // Lambda takes larger ones.
+    let line = "POST /2015-03-31/functions";
+    let heard = wire.signed("lambda", line, &[], &large).await;
+    assert_eq!(heard.status, 400, "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_refused_only_where_signatures_are_verified() {
+    let strict = Wire::with(Options {
+        verify_signatures: true,
+        ..Options::default()
+    })
+    .await;
+    let heard = sqs(&strict, "ListQueues", "{}").await.unwrap();
+    assert_eq!(heard.status, 400, "{heard:?}");
+    assert!(
+        heard.body.contains("InvalidSignatureException"),
+        "{heard:?}"
+    );
+    let easy = Wire::new().await;
+    assert_eq!(sqs(&easy, "ListQueues", "{}").await.unwrap().status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_falls_silent_is_not_waited_for_without_end() {
+    let wire = Wire::new().await;
+    for bytes in [
+        &b"POST / HTTP/1.1\r\nhost: local"[..],
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nhalf",
+    ] {
+        let mut stream = wire.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard).await;
+        assert!(
+            heard.is_empty() || heard.starts_with(b"HTTP/1.1 408"),
+            "{}",
+            String::from_utf8_lossy(&heard)
+        );
+    }
 }

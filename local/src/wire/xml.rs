@@ -37,7 +37,11 @@ pub fn answer(call: &Call, answer: Answer) -> Response<Body> {
 
 /// Dresses an error.
 pub fn error(service: Option<Service>, error: &AwsError, request_id: &str) -> Response<Body> {
-    let code = error.query_code.unwrap_or(&error.code);
+    let code = match error.query_code.unwrap_or(&error.code) {
+        // The query protocol's word for it.
+        "UnknownOperationException" => "InvalidAction",
+        code => code,
+    };
     let detail = if service == Some(Service::Sqs) {
         "<Detail/>"
     } else {
@@ -176,4 +180,102 @@ pub fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{call::timestamp, clock::Millis, wire::tests::call};
+
+    async fn written(service: Service, operation: &str, members: Value) -> String {
+        let call = call(service, operation);
+        let body = answer(&call, members.into()).into_body();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (_, rest) = text.split_once(&format!("<{operation}Result>")).unwrap();
+        let (inside, _) = rest.split_once(&format!("</{operation}Result>")).unwrap();
+        inside.to_owned()
+    }
+
+    #[tokio::test]
+    async fn members_are_written_as_the_models_have_them() {
+        let xml = written(
+            Service::CloudWatch,
+            "DescribeAlarms",
+            json!({
+                "MetricAlarms": [{ "AlarmName": "<a&b>", "Threshold": 1.5, "ActionsEnabled": true }],
+                "StateUpdated": timestamp(Millis(1_769_860_800_000)),
+                "Precisely": timestamp(Millis(1_769_860_800_123)),
+                "CompositeAlarms": [],
+                "NextToken": null,
+            }),
+        )
+        .await;
+        assert_eq!(
+            xml,
+            "<MetricAlarms><member><AlarmName>&lt;a&amp;b&gt;</AlarmName><Threshold>1.5</Threshold>\
+             <ActionsEnabled>true</ActionsEnabled></member></MetricAlarms>\
+             <StateUpdated>2026-01-31T12:00:00Z</StateUpdated>\
+             <Precisely>2026-01-31T12:00:00.123Z</Precisely><CompositeAlarms></CompositeAlarms>"
+        );
+        let xml = written(
+            Service::Iam,
+            "GetAccountSummary",
+            json!({ "SummaryMap": { "Roles": 2 } }),
+        )
+        .await;
+        assert_eq!(
+            xml,
+            "<SummaryMap><entry><key>Roles</key><value>2</value></entry></SummaryMap>"
+        );
+    }
+
+    #[tokio::test]
+    async fn sqs_writes_its_lists_and_maps_flat() {
+        let xml = written(
+            Service::Sqs,
+            "ReceiveMessage",
+            json!({ "Messages": [{
+                "Body": "\r\u{1}",
+                "Attributes": { "SenderId": "0" },
+                "MessageAttributes": { "n": { "DataType": "Number", "StringValue": "3" } },
+            }] }),
+        )
+        .await;
+        assert_eq!(
+            xml,
+            "<Message><Body>&#xD;\u{fffd}</Body><Attribute><Name>SenderId</Name><Value>0</Value></Attribute>\
+             <MessageAttribute><Name>n</Name><Value><DataType>Number</DataType>\
+             <StringValue>3</StringValue></Value></MessageAttribute></Message>"
+        );
+        let xml = written(
+            Service::Sqs,
+            "SendMessageBatch",
+            json!({ "Successful": [{ "Id": "1" }], "Failed": [{ "Id": "2" }] }),
+        )
+        .await;
+        assert_eq!(
+            xml,
+            "<SendMessageBatchResultEntry><Id>1</Id></SendMessageBatchResultEntry>\
+             <BatchResultErrorEntry><Id>2</Id></BatchResultErrorEntry>"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_error_says_whose_fault_it_is() {
+        let refused = AwsError::new(400, "QueueDoesNotExist", "No \"such\" queue.")
+            .query("AWS.SimpleQueueService.NonExistentQueue");
+        let body = error(Some(Service::Sqs), &refused, "id").into_body();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        assert_eq!(
+            bytes,
+            "<ErrorResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><Error>\
+             <Type>Sender</Type><Code>AWS.SimpleQueueService.NonExistentQueue</Code>\
+             <Message>No &quot;such&quot; queue.</Message><Detail/></Error>\
+             <RequestId>id</RequestId></ErrorResponse>"
+        );
+    }
 }

@@ -122,6 +122,28 @@ async fn an_alarm_goes_off_and_is_well_again_and_its_history_says_so() {
     )
     .await;
     assert!(item["NextToken"].is_string());
+    let made = done(
+        &cloud,
+        "DescribeAlarmHistory",
+        json!({"AlarmName": "a", "HistoryItemType": "ConfigurationUpdate"}),
+    )
+    .await;
+    let made: Value = serde_json::from_str(
+        made["AlarmHistoryItems"][0]["HistoryData"]
+            .as_str()
+            .unwrap(),
+    )
+    .unwrap();
+    let made = &made["createdAlarm"];
+    assert_eq!(made["alarmName"], "a");
+    assert_eq!(made["okactions"], json!([]));
+    assert_eq!(made["dimensions"][0]["name"], "Stage");
+    assert!(
+        made["stateUpdatedTimestamp"]
+            .as_str()
+            .unwrap()
+            .ends_with("+0000")
+    );
     let data: Value = serde_json::from_str(
         item["AlarmHistoryItems"][0]["HistoryData"]
             .as_str()
@@ -172,8 +194,8 @@ async fn percentiles_and_metric_math_are_evaluated_too() {
     done(&cloud, "PutMetricAlarm", percentile).await;
     let metric = json!({"Namespace": "shop", "MetricName": "errors",
                         "Dimensions": [{"Name": "Stage", "Value": "dev"}]});
-    let math = json!([
-        {"Id": "sum", "ReturnData": false, "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}},
+    let mut math = json!([
+        {"Id": "sum", "ReturnData": "false", "MetricStat": {"Metric": metric, "Period": "60", "Stat": "Sum"}},
         {"Id": "count", "ReturnData": false, "MetricStat": {"Metric": metric, "Period": 60, "Stat": "SampleCount"}},
         {"Id": "mean", "Expression": "sum / count", "Label": "mean"},
     ]);
@@ -189,6 +211,10 @@ async fn percentiles_and_metric_math_are_evaluated_too() {
     assert_eq!(describe(&cloud, "higher").await["StateValue"], "OK");
     let shown = describe(&cloud, "math").await;
     assert_eq!(shown["StateValue"], "ALARM");
+    // What the query protocol sent as texts is what it means.
+    math[0]["ReturnData"] = false.into();
+    math[0]["MetricStat"]["Period"] = 60.into();
+    math[2]["ReturnData"] = true.into();
     assert_eq!(shown["Metrics"], math);
 }
 
@@ -429,4 +455,42 @@ async fn what_is_kept_comes_back() {
     assert_eq!(describe(&other, "a").await, describe(&cloud, "a").await);
     let history = done(&other, "DescribeAlarmHistory", json!({})).await;
     assert_eq!(history["AlarmHistoryItems"].as_array().unwrap().len(), 2);
+}
+
+async fn sqs(cloud: &Arc<Cloud>, operation: &str, input: Value) -> Value {
+    let mut call = super::a_call(cloud, operation, &input);
+    call.service = crate::call::Service::Sqs;
+    match crate::cloud::perform(&call).await.unwrap().payload {
+        crate::call::Payload::Members(members) => members,
+        other => panic!("{other:?} instead of members"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_waits_in_a_queue_sets_off_its_alarm_with_nobody_asking() {
+    let cloud = cloud();
+    let queue = sqs(&cloud, "CreateQueue", json!({"QueueName": "dead"})).await;
+    done(
+        &cloud,
+        "PutMetricAlarm",
+        json!({"AlarmName": "dead", "Namespace": "AWS/SQS", "MetricName": "ApproximateNumberOfMessagesVisible",
+               "Dimensions": [{"Name": "QueueName", "Value": "dead"}], "Statistic": "Maximum", "Period": 10,
+               "EvaluationPeriods": 1, "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold",
+               "TreatMissingData": "notBreaching"}),
+    )
+    .await;
+    sqs(
+        &cloud,
+        "SendMessage",
+        json!({"QueueUrl": queue["QueueUrl"], "MessageBody": "hello"}),
+    )
+    .await;
+    // The clock stands but for those who sleep: each second here, the region's periods pass.
+    for _ in 0..1000 {
+        if describe(&cloud, "dead").await["StateValue"] == "ALARM" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    panic!("{}", describe(&cloud, "dead").await);
 }

@@ -30,6 +30,8 @@ def lines(records, failed):
             yield [group, record['body'], len(records)]
 serve(handle)";
 
+const FIFO: &str = "work.fifo";
+
 struct Way {
     machine: Machine,
     mapping: String,
@@ -37,9 +39,9 @@ struct Way {
 
 impl Way {
     /// A queue, a dead-letter queue, a function and a mapping with these attributes.
-    async fn new(queue: &str, attributes: Value, mapping: Value, fails: &str) -> Self {
+    async fn new(queue: &str, attributes: &Value, mapping: &Value, fails: &str) -> Self {
         let machine = Machine::new().await;
-        let is_fifo = queue.ends_with(".fifo");
+        let is_fifo = queue == FIFO;
         let dead = if is_fifo { "dead.fifo" } else { "dead" };
         let mut all = json!({
             "VisibilityTimeout": "1",
@@ -175,7 +177,7 @@ async fn every_message_is_handled_or_ends_in_the_dead_letter_queue() {
     // One in five fails once or twice, one in ten always.
     let fails =
         "(int(body[-4:]) % 10 == 7) or (int(body[-4:]) % 5 == 1 and tries <= int(body[-4:]) % 3)";
-    let way = Way::new("work", json!({}), json!({}), fails).await;
+    let way = Way::new("work", &json!({}), &json!({}), fails).await;
     let all = numbered("m", 2000);
     way.send("work", &all, None).await;
     until(|| way.left("work") == 0).await;
@@ -191,13 +193,12 @@ async fn every_message_is_handled_or_ends_in_the_dead_letter_queue() {
 #[tokio::test]
 async fn a_groups_order_is_kept_through_failures() {
     let fails = "int(body[-4:]) % 7 == 6 and tries < 2";
-    let way = Way::new("work.fifo", json!({}), json!({}), fails).await;
+    let way = Way::new(FIFO, &json!({}), &json!({}), fails).await;
     let groups: Vec<String> = (0..8).map(|number| format!("g{number}")).collect();
     for group in &groups {
-        way.send("work.fifo", &numbered(group, 20), Some(group))
-            .await;
+        way.send(FIFO, &numbered(group, 20), Some(group)).await;
     }
-    until(|| way.left("work.fifo") == 0).await;
+    until(|| way.left(FIFO) == 0).await;
     let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (group, body, _) in way.seen() {
         of.entry(group).or_default().push(body);
@@ -212,7 +213,7 @@ async fn a_groups_order_is_kept_through_failures() {
 async fn a_batch_is_waited_for_and_may_be_of_several_receives() {
     let mapping = json!({"BatchSize": 50, "MaximumBatchingWindowInSeconds": 1});
     let attributes = json!({"VisibilityTimeout": "30"});
-    let way = Way::new("work", attributes, mapping, "False").await;
+    let way = Way::new("work", &attributes, &mapping, "False").await;
     way.send("work", &numbered("m", 120), None).await;
     until(|| way.left("work") == 0).await;
     let seen = way.seen();
@@ -225,7 +226,7 @@ async fn a_batch_is_waited_for_and_may_be_of_several_receives() {
 async fn what_no_filter_wants_is_deleted_unseen() {
     let pattern = json!({"body": [{"suffix": "1"}]}).to_string();
     let mapping = json!({"FilterCriteria": {"Filters": [{"Pattern": pattern}]}});
-    let way = Way::new("work", json!({}), mapping, "False").await;
+    let way = Way::new("work", &json!({}), &mapping, "False").await;
     way.send("work", &numbered("m", 100), None).await;
     until(|| way.left("work") == 0).await;
     let seen: BTreeSet<String> = way.seen().into_iter().map(|(_, body, _)| body).collect();
@@ -237,7 +238,7 @@ async fn what_no_filter_wants_is_deleted_unseen() {
 #[tokio::test]
 async fn a_throttled_function_gets_its_messages_later_and_a_missing_right_is_told() {
     let attributes = json!({"VisibilityTimeout": "30"});
-    let way = Way::new("work", attributes, json!({}), "False").await;
+    let way = Way::new("work", &attributes, &json!({}), "False").await;
     let reserve = async |operation: &str, mut members: Value| {
         members["FunctionName"] = json!("consumer");
         way.machine.ask(Service::Lambda, operation, members).await;
@@ -274,7 +275,7 @@ def wait(body):
     return True
 ";
     let attributes = json!({"VisibilityTimeout": "30"});
-    let way = Way::new("work", attributes, json!({}), fails).await;
+    let way = Way::new("work", &attributes, &json!({}), fails).await;
     way.send("work", &numbered("first", 1), None).await;
     let began = way.machine.path("began");
     until(|| began.exists()).await;

@@ -43,7 +43,7 @@ pub async fn runtime_api(
     let path = path.trim_start_matches('/');
     let (id, path) = path.split_once('/').unwrap_or((path, ""));
     let Some(process) = find(cloud, id) else {
-        return refuse(403, "InvalidProcess", "There is no such process.");
+        return no_process();
     };
     let Some(path) = path.strip_prefix("2018-06-01/runtime/") else {
         return if path.contains("extension") || path.contains("telemetry") {
@@ -84,6 +84,22 @@ pub async fn runtime_api(
         ),
         _ => refuse(404, "NotFound", "The Runtime API doesn't have that."),
     }
+}
+
+/// The same for a request whose body is so large that it wasn't read: the invocation fails by it.
+pub fn too_large(cloud: &Cloud, path: &str) -> Reply {
+    let parts = path.trim_start_matches('/').split('/').collect::<Vec<_>>();
+    match parts.as_slice() {
+        [id, _, _, "invocation", request, "response"] => match find(cloud, id) {
+            Some(process) => respond_too_large(&process, request),
+            None => no_process(),
+        },
+        _ => refuse(413, "RequestEntityTooLarge", "The request is too large."),
+    }
+}
+
+fn no_process() -> Reply {
+    refuse(403, "InvalidProcess", "There is no such process.")
 }
 
 /// A process by its id, `{region}.{number}`.
@@ -171,6 +187,10 @@ fn respond(process: &Arc<Process>, request: &str, body: Bytes) -> Reply {
             "InvocationResponse",
         );
     }
+    respond_too_large(process, request)
+}
+
+fn respond_too_large(process: &Arc<Process>, request: &str) -> Reply {
     match process.answer(request, Outcome::Failed(Failure::TooLarge)) {
         Ok(()) => refuse(
             413,

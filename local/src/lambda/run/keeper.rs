@@ -35,6 +35,7 @@ pub(super) async fn keep(cloud: Arc<Cloud>, region: Arc<Region>, pool: Arc<Pool>
             look_at = Instant::now() + look;
         }
     }
+    region.lambda.runner.forget(&pool);
 }
 
 /// Whether the function, or the version, is gone or another by now.

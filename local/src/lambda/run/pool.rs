@@ -5,7 +5,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -54,6 +57,8 @@ pub(super) struct Pool {
     state: Mutex<State>,
     /// Told when there is something for the pool's keeper to do.
     pub wake: Notify,
+    /// Set under the state's lock.
+    closed: AtomicBool,
     meters: RwLock<HashMap<String, Arc<Meters>>>,
 }
 
@@ -69,7 +74,6 @@ struct State {
     pause: Option<Instant>,
     /// No longer the function's: what waits is still done, then it ends.
     retired: bool,
-    closed: bool,
     mean: Duration,
     least: Duration,
 }
@@ -133,6 +137,7 @@ impl Pool {
             version,
             state: Mutex::default(),
             wake: Notify::new(),
+            closed: AtomicBool::new(false),
             meters: RwLock::default(),
         }
     }
@@ -155,7 +160,7 @@ impl Pool {
     /// Gives work to the process that was busy last, or lets it wait. Given back if the pool is closed.
     pub fn submit(&self, work: Work) -> Result<(), Box<Work>> {
         let mut state = self.state.lock();
-        if state.closed {
+        if self.is_closed() {
             return Err(Box::new(work));
         }
         let mut work = work;
@@ -339,14 +344,17 @@ impl Pool {
 
     /// Closes a retired pool that has nothing left to do.
     pub fn close_if_done(&self) -> bool {
-        let mut state = self.state.lock();
-        state.closed |= state.retired && state.queue.is_empty() && state.members.is_empty();
-        state.closed
+        let state = self.state.lock();
+        let done = state.retired && state.queue.is_empty() && state.members.is_empty();
+        if done {
+            self.closed.store(true, Ordering::Release);
+        }
+        done
     }
 
     /// Whether it takes no work any more.
     pub fn is_closed(&self) -> bool {
-        self.state.lock().closed
+        self.closed.load(Ordering::Acquire)
     }
 }
 

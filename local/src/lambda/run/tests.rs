@@ -4,4 +4,5 @@ mod failures;
 pub(in crate::lambda) mod machine;
 mod processes;
 mod protocol;
+mod telling;
 mod writing;

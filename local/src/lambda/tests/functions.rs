@@ -586,3 +586,45 @@ async fn members_of_wrong_types_are_refused_and_break_nothing() {
         "UnknownOperationException"
     );
 }
+
+#[tokio::test]
+async fn code_comes_from_a_bucket_as_well() {
+    let cloud = cloud().await;
+    let mut make = request(
+        &cloud,
+        Service::S3,
+        "CreateBucket",
+        json!({ "Bucket": "code-bucket" }),
+    );
+    make.body = Bytes::from_static(
+        b"<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>",
+    );
+    perform(&make).await.unwrap();
+    let mut put = request(
+        &cloud,
+        Service::S3,
+        "PutObject",
+        json!({ "Bucket": "code-bucket", "Key": "a/b.zip" }),
+    );
+    put.body = zip(&[("bootstrap", 0o755, b"stored")]).into();
+    perform(&put).await.unwrap();
+    let code =
+        |bucket: &str, key: &str| function(json!({ "Code": { "S3Bucket": bucket, "S3Key": key } }));
+    for (code, want) in [
+        (
+            code("code-bucket", "gone"),
+            "400 InvalidParameterValueException: Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.",
+        ),
+        (
+            code("other-bucket", "a/b.zip"),
+            "400 InvalidParameterValueException: Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist",
+        ),
+    ] {
+        assert_eq!(refusal(&cloud, "CreateFunction", code).await, want);
+    }
+    call(&cloud, "CreateFunction", code("code-bucket", "a/b.zip")).await;
+    let region = cloud.region("eu-west-1").unwrap();
+    let target = region.lambda.resolve("chat").unwrap();
+    let bootstrap = target.version.code.join("bootstrap");
+    assert_eq!(std::fs::read(bootstrap).unwrap(), b"stored");
+}

@@ -17,8 +17,7 @@ async fn with_queue() -> Arc<Cloud> {
 }
 
 async fn make_queue(cloud: &Arc<Cloud>, name: &str) {
-    let fifo = name.ends_with(".fifo");
-    let attributes = if fifo {
+    let attributes = if name.strip_suffix(".fifo").is_some() {
         json!({ "FifoQueue": "true" })
     } else {
         json!({})
@@ -86,6 +85,13 @@ async fn a_mapping_is_made_polled_changed_and_deleted() {
     assert_eq!(got["State"], "Enabled");
     assert_eq!(polled(&cloud), [id]);
 
+    let tag = json!({ "Resource": arn, "Tags": { "a": "b" } });
+    assert_eq!(status(&cloud, "TagResource", tag).await, 204);
+    assert_eq!(
+        call(&cloud, "ListTags", json!({ "Resource": arn })).await,
+        json!({ "Tags": { "a": "b" } })
+    );
+
     let disable =
         json!({ "UUID": uuid, "Enabled": false, "ScalingConfig": { "MaximumConcurrency": 2 } });
     let changed = call(&cloud, "UpdateEventSourceMapping", disable).await;
@@ -117,6 +123,13 @@ async fn a_mapping_is_made_polled_changed_and_deleted() {
             "404 ResourceNotFoundException: The resource you requested does not exist."
         );
     }
+    assert_eq!(
+        refusal(&cloud, "ListTags", json!({ "Resource": arn })).await,
+        format!(
+            "404 ResourceNotFoundException: Event source mapping not found: {}",
+            arn.as_str().unwrap()
+        )
+    );
 }
 
 #[tokio::test]
@@ -323,25 +336,25 @@ async fn what_the_pollers_saw_is_told_and_of_unknown_mappings_nothing_is_held() 
 async fn pollers_are_told_when_what_was_begun_is_done() {
     let cloud = with_function().await;
     let region = cloud.region("eu-west-1").unwrap();
+    let control = &region.lambda.control;
     let mut told = region.lambda.mappings();
-    let mapping = event_source(Phase::Creating, 30);
-    region
-        .lambda
-        .control
-        .state
-        .write()
-        .mappings
-        .insert(mapping.uuid.clone(), mapping);
+    let hour = Duration::from_hours(1);
+    let put = |settled_in: i64| {
+        let mapping = event_source(Phase::Creating, settled_in);
+        let mut state = control.state.write();
+        state.mappings.insert(mapping.uuid.clone(), mapping);
+    };
+    put(i64::try_from(hour.as_millis()).unwrap());
     let call = request(
         &cloud,
         Service::Lambda,
         "CreateEventSourceMapping",
         json!({}),
     );
-    crate::lambda::control::tell_pollers(&call, Duration::from_millis(30));
+    crate::lambda::control::tell_pollers(&call, hour);
     assert!(told.borrow_and_update().is_empty());
-    // The states go by the real clock, the timer by the test's: let the real one pass first.
-    std::thread::sleep(Duration::from_millis(40));
+    // The timer goes by the test's clock, the state by the real one: this is how it is an hour later.
+    put(0);
     told.changed().await.unwrap();
     assert_eq!(told.borrow().len(), 1);
 }

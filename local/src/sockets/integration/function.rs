@@ -19,10 +19,18 @@ pub(in crate::sockets) struct ProxyAnswer {
     pub status: u16,
     /// Only `$connect`'s are looked at.
     pub headers: Vec<(String, String)>,
-    body: Bytes,
+    pub body: Bytes,
 }
 
 impl ProxyAnswer {
+    pub fn new(status: u16, body: Bytes) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body,
+        }
+    }
+
     pub fn into_body(self) -> Bytes {
         self.body
     }

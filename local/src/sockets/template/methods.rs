@@ -265,11 +265,9 @@ pub(super) fn change(value: &mut Value, name: &str, arguments: &[Value]) -> Opti
 
 /// Sets a member, and says what was there.
 pub(super) fn put(members: &mut Vec<(Rc<str>, Value)>, name: &str, value: Value) -> Value {
-    match members.iter_mut().find(|(key, _)| **key == *name) {
-        Some((_, there)) => std::mem::replace(there, value),
-        None => {
-            members.push((Rc::from(name), value));
-            Value::Null
-        }
+    if let Some((_, there)) = members.iter_mut().find(|(key, _)| **key == *name) {
+        return std::mem::replace(there, value);
     }
+    members.push((Rc::from(name), value));
+    Value::Null
 }

@@ -114,11 +114,11 @@ const LACKING: &[&str] = &[
 
 /// What ends a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum Ending {
     Text,
     ElseIf,
     Else,
-    End,
+    Close,
 }
 
 /// Reads a whole template.
@@ -149,10 +149,10 @@ impl<'a> Parser<'a> {
     fn all(&mut self) -> Result<Vec<Node>, Fault> {
         let (nodes, end) = self.block()?;
         match end {
-            End::Text => Ok(nodes),
-            End::ElseIf => Err(self.fault("#elseif without #if")),
-            End::Else => Err(self.fault("#else without #if")),
-            End::End => Err(self.fault("#end without a block")),
+            Ending::Text => Ok(nodes),
+            Ending::ElseIf => Err(self.fault("#elseif without #if")),
+            Ending::Else => Err(self.fault("#else without #if")),
+            Ending::Close => Err(self.fault("#end without a block")),
         }
     }
 
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Nodes up to what ends them.
-    fn block(&mut self) -> Result<(Vec<Node>, End), Fault> {
+    fn block(&mut self) -> Result<(Vec<Node>, Ending), Fault> {
         self.deeper()?;
         let mut nodes = Vec::new();
         let end = loop {
@@ -233,7 +233,7 @@ impl<'a> Parser<'a> {
                 continue;
             }
             match self.peek() {
-                None => break End::Text,
+                None => break Ending::Text,
                 Some('\\') => self.escaped(&mut nodes)?,
                 Some('$') => match self.reference(0)? {
                     Some(reference) => nodes.push(Node::Reference(reference)),
@@ -283,7 +283,7 @@ impl<'a> Parser<'a> {
     }
 
     /// At `#`.
-    fn directive(&mut self, nodes: &mut Vec<Node>) -> Result<Option<End>, Fault> {
+    fn directive(&mut self, nodes: &mut Vec<Node>) -> Result<Option<Ending>, Fault> {
         let start = self.at;
         if self.eat("##") {
             let rest = self.rest();
@@ -320,13 +320,13 @@ impl<'a> Parser<'a> {
         match name {
             "end" => {
                 self.gobble();
-                return Ok(Some(End::End));
+                return Ok(Some(Ending::Close));
             }
             "else" => {
                 self.gobble();
-                return Ok(Some(End::Else));
+                return Ok(Some(Ending::Else));
             }
-            "elseif" => return Ok(Some(End::ElseIf)),
+            "elseif" => return Ok(Some(Ending::ElseIf)),
             "set" => nodes.push(self.set()?),
             "if" => nodes.push(self.conditional()?),
             "foreach" => nodes.push(self.foreach()?),
@@ -392,16 +392,16 @@ impl<'a> Parser<'a> {
             let (nodes, end) = self.block()?;
             arms.push((condition, nodes));
             match end {
-                End::ElseIf => {
+                Ending::ElseIf => {
                     name = "elseif";
                     continue;
                 }
-                End::End => {}
-                End::Text => return Err(Fault::new(opened, "#if has no #end")),
-                End::Else => {
+                Ending::Close => {}
+                Ending::Text => return Err(Fault::new(opened, "#if has no #end")),
+                Ending::Else => {
                     let (nodes, end) = self.block()?;
                     otherwise = nodes;
-                    if end != End::End {
+                    if end != Ending::Close {
                         return Err(Fault::new(opened, "#else has no #end"));
                     }
                 }
@@ -427,7 +427,7 @@ impl<'a> Parser<'a> {
         let list = self.expression(0)?;
         self.close("foreach")?;
         let (nodes, end) = self.block()?;
-        if end != End::End {
+        if end != Ending::Close {
             return Err(Fault::new(opened, "#foreach has no #end"));
         }
         Ok(Node::Foreach(item.name, list, nodes, opened))
@@ -697,16 +697,12 @@ impl<'a> Parser<'a> {
                 .split_once(quote)
                 .ok_or_else(|| Fault::new(opened, format!("the quote {quote} has no end")))?;
             text.push_str(part);
-            match after.strip_prefix(quote) {
-                Some(after) => {
-                    text.push(quote);
-                    rest = after;
-                }
-                None => {
-                    self.at = self.text.len() - after.len();
-                    return Ok(text);
-                }
-            }
+            let Some(doubled) = after.strip_prefix(quote) else {
+                self.at = self.text.len() - after.len();
+                return Ok(text);
+            };
+            text.push(quote);
+            rest = doubled;
         }
     }
 }

@@ -33,8 +33,8 @@ async fn what_is_too_large_is_refused_and_the_process_goes_on() {
 told = None
 while True:
     id, event, r = next()
-    if event is None:
-        told = call('POST', 'invocation/%s/response' % id, b'x' * 6291557)
+    if event is None or event == 'huge':
+        told = call('POST', 'invocation/%s/response' % id, b'x' * (30 << 20 if event else 6291557))
         told = [told[0].status, json.loads(told[1])]
     else: respond(id, told)",
     );
@@ -43,6 +43,13 @@ while True:
     let told = machine.value(&target, &json!(1)).await;
     assert_eq!(told[0], 413);
     assert_eq!(told[1]["errorType"], "RequestEntityTooLarge");
+    let invoked = machine.invoke(&target, &json!("huge")).await.unwrap();
+    assert!(
+        invoked
+            .payload
+            .starts_with(b"{\"errorType\":\"Function.ResponseSizeTooLarge\"")
+    );
+    assert_eq!(machine.value(&target, &json!(1)).await[0], 413);
 }
 
 #[tokio::test]
