@@ -32,6 +32,8 @@ pub struct Deployed {
     pub applied: Applied,
     /// What went wrong beside the steps.
     pub troubles: Vec<Diagnostic>,
+    /// The region.
+    pub region: String,
     /// Where clients connect; nothing without a stage.
     pub endpoint: Option<String>,
     /// How long it took, building not counted.
@@ -117,6 +119,7 @@ impl Target {
         let look = engine.look().await.map_err(|error| error.diagnostics())?;
         let deployed = |plan, applied: Applied, troubles| Deployed {
             plan,
+            region: scope.identity.region.clone(),
             endpoint: crate::project::endpoint(&applied.attributes, &scope.stage),
             applied,
             troubles,

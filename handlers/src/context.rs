@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::log::{self, Level};
-use crate::registry::{Item, Registry, Store};
+use crate::registry::{Item, Registry, Retained, Store};
 
 /// Everything about a message but its text. Cheap to clone.
 ///
@@ -125,6 +125,13 @@ impl Context {
             connection_id: connection_id.into(),
             ..(*self.0).clone()
         })
+    }
+
+    /// For tests: what the room was sent last, as [`Registry::retained`] gives it.
+    pub fn retain_for_tests(&self, room: &str, text: &str) {
+        self.0
+            .store
+            .insert_retained(room, Retained::new(text, None));
     }
 
     /// For tests: the same connection, on another route.

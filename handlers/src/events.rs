@@ -57,6 +57,12 @@ impl Record {
         group.and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// When the queue got it, in epoch milliseconds.
+    pub fn sent(&self) -> Option<u64> {
+        let sent = self.attributes.as_ref()?.get("SentTimestamp")?;
+        sent.as_str()?.parse().ok()
+    }
+
     pub fn is_fifo(&self) -> bool {
         std::path::Path::new(&self.event_source_arn)
             .extension()
@@ -165,7 +171,7 @@ mod tests {
     #[test]
     fn a_record_is_read_with_its_attributes() {
         let event: Event = serde_json::from_str(
-            r#"{"Records":[{"messageId":"m","body":"hi","attributes":{"MessageGroupId":"a="},
+            r#"{"Records":[{"messageId":"m","body":"hi","attributes":{"MessageGroupId":"a=","SentTimestamp":"1700000000000"},
                "messageAttributes":{"connectionId":{"stringValue":"a=","dataType":"String"},"empty":{"stringValue":""}},
                "eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:eu-west-1:1:q.fifo"}]}"#,
         )
@@ -176,6 +182,7 @@ mod tests {
             (Some("a="), None)
         );
         assert_eq!((record.group(), record.is_fifo()), ("a=", true));
+        assert_eq!(record.sent(), Some(1_700_000_000_000));
         let bare: Record =
             serde_json::from_str(r#"{"messageId":"m","body":null,"messageAttributes":{}}"#)
                 .unwrap();
@@ -187,5 +194,6 @@ mod tests {
             ),
             ("", None, false)
         );
+        assert_eq!(bare.sent(), None);
     }
 }

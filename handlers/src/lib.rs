@@ -15,6 +15,7 @@
 //! - [`Message`]: what came in; [`Context`]: who sent it, and the [`Registry`] of connections and rooms;
 //!   [`Reply`]: what goes out, and to whom.
 //! - [`serve_authorizer`]: a handler that decides who may connect.
+//! - [`Publisher`]: sending to clients from outside Lambda.
 //! - [`ResultMessage`]: the format of the results queue, for back ends that don't use this library.
 //! - [`Metrics`]: CloudWatch metrics without a call.
 //!
@@ -31,6 +32,7 @@ mod lifecycle;
 mod log;
 mod message;
 mod metrics;
+mod publisher;
 mod registry;
 mod reply;
 mod results;
@@ -41,6 +43,7 @@ pub use authorizer::{Decision, serve_authorizer};
 pub use context::Context;
 pub use message::{Close, Handshake, Message};
 pub use metrics::Metrics;
+pub use publisher::Publisher;
 pub use registry::{Member, Registry, RegistryError};
 pub use reply::Reply;
 pub use results::{MAX_DATA_BYTES, ResultMessage, To};

@@ -14,6 +14,10 @@ pub(crate) const OWN_ROOM: &str = "*";
 const LONGEST_CONNECTION: Duration = Duration::from_hours(2);
 /// Kept a little longer: clocks differ, and `$disconnect` may come late.
 const SLACK: Duration = Duration::from_mins(10);
+/// What a retained text's `connection` begins with. No connection's id does: API Gateway's are base64.
+const RETAINED: &str = "retained#";
+/// How long a room's last text is kept when no other follows.
+const KEPT: Duration = Duration::from_hours(24);
 /// How long a connection may stay between its entry and its opening. The entry is written within `$connect`, which API
 /// Gateway waits for 29 seconds at most (API Gateway quotas: integration timeout).
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -43,7 +47,7 @@ pub struct Member {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// A room's name has 1 to 128 characters, none of them a control character, and isn't `*`.
+    /// A room's name has 1 to 128 characters, none of them a control character, and doesn't begin with `*`.
     InvalidRoom(String),
     /// The connection isn't open (any more): it can't join.
     Closed,
@@ -58,7 +62,7 @@ impl fmt::Display for RegistryError {
         match self {
             Self::InvalidRoom(room) => write!(
                 f,
-                "{:?} can't be a room's name: 1 to {ROOM_CHARS} characters, no control characters, not \"*\"",
+                "{:?} can't be a room's name: 1 to {ROOM_CHARS} characters, no control characters, no \"*\" at its beginning",
                 room.chars().take(ROOM_CHARS).collect::<String>()
             ),
             Self::Closed => f.write_str("the connection is closed"),
@@ -122,6 +126,19 @@ impl Registry {
             .collect())
     }
 
+    /// The last text that was sent to the room as one to be kept ([`Reply::retained`](crate::Reply::retained)), read
+    /// as it is now; `None` if there was none within a day.
+    ///
+    /// Who wants to give it to a connection that joins, joins first and reads then: what is sent in between comes as
+    /// a member's. It may come by both ways, and the newer text before the older: a text should say how old it is.
+    pub async fn retained(&self, room: &str) -> Result<Option<String>, RegistryError> {
+        check(room)?;
+        let found = self.store.retained(room).await?;
+        Ok(found
+            .filter(|retained| retained.expires > now())
+            .map(|retained| retained.text))
+    }
+
     /// The rooms that this connection has joined, sorted.
     pub async fn rooms(&self) -> Result<Vec<String>, RegistryError> {
         let items = self.store.of_connection(&self.connection).await?;
@@ -164,10 +181,42 @@ impl From<Item> for Member {
 
 fn check(room: &str) -> Result<(), RegistryError> {
     let chars = room.chars().take(ROOM_CHARS + 1).count();
-    if chars == 0 || chars > ROOM_CHARS || room == OWN_ROOM || room.chars().any(char::is_control) {
+    if chars == 0 || chars > ROOM_CHARS || is_reserved(room) || room.chars().any(char::is_control) {
         return Err(RegistryError::InvalidRoom(room.to_owned()));
     }
     Ok(())
+}
+
+/// Whether a room is the registry's own, which nobody joins.
+pub(crate) fn is_reserved(room: &str) -> bool {
+    room.starts_with(OWN_ROOM)
+}
+
+/// A room's last text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Retained {
+    pub text: String,
+    /// When the queue got it, in epoch milliseconds: what was sent earlier doesn't take its place.
+    pub sent: u64,
+    /// Epoch seconds.
+    pub expires: u64,
+}
+
+impl Retained {
+    pub fn new(text: impl Into<String>, sent: Option<u64>) -> Self {
+        let seconds = now();
+        Self {
+            text: text.into(),
+            sent: sent.unwrap_or(seconds * 1000),
+            expires: seconds + KEPT.as_secs(),
+        }
+    }
+
+    /// Where the text of a room is kept: an item whose connection is nobody's, and in the index by room under a name
+    /// that no room may have. It's the room's own name all the same, so that the index spreads as widely as rooms do.
+    pub fn key(room: &str) -> (String, String) {
+        (format!("{RETAINED}{room}"), format!("{OWN_ROOM}{room}"))
+    }
 }
 
 /// One entry of the table.
@@ -228,18 +277,57 @@ pub(crate) enum Store {
     Off,
     DynamoDb(Table),
     /// For tests of handlers.
-    Memory(Mutex<BTreeMap<(String, String), Item>>),
+    Memory(Memory),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    items: Mutex<BTreeMap<(String, String), Item>>,
+    retained: Mutex<BTreeMap<String, Retained>>,
 }
 
 impl Store {
     pub fn in_memory() -> Self {
-        Self::Memory(Mutex::default())
+        Self::Memory(Memory::default())
     }
 
     /// Puts an item where nothing has to be awaited. Only a store in memory has such a place.
     pub fn insert(&self, item: Item) {
-        if let Self::Memory(items) = self {
-            lock(items).insert((item.connection.clone(), item.room.clone()), item);
+        if let Self::Memory(memory) = self {
+            lock(&memory.items).insert((item.connection.clone(), item.room.clone()), item);
+        }
+    }
+
+    /// The same for a room's last text.
+    pub fn insert_retained(&self, room: &str, retained: Retained) {
+        if let Self::Memory(memory) = self {
+            let mut texts = lock(&memory.retained);
+            if texts
+                .get(room)
+                .is_none_or(|known| known.sent <= retained.sent)
+            {
+                texts.insert(room.to_owned(), retained);
+            }
+        }
+    }
+
+    /// Keeps a room's last text, unless a later one is there.
+    pub async fn retain(&self, room: &str, retained: Retained) -> Result<(), RegistryError> {
+        match self {
+            Self::Off => Err(RegistryError::Off),
+            Self::DynamoDb(table) => Ok(table.put_retained(room, &retained).await?),
+            Self::Memory(_) => {
+                self.insert_retained(room, retained);
+                Ok(())
+            }
+        }
+    }
+
+    async fn retained(&self, room: &str) -> Result<Option<Retained>, RegistryError> {
+        match self {
+            Self::Off => Err(RegistryError::Off),
+            Self::DynamoDb(table) => Ok(table.retained(room).await?),
+            Self::Memory(memory) => Ok(lock(&memory.retained).get(room).cloned()),
         }
     }
 
@@ -257,6 +345,10 @@ impl Store {
     /// Deletes all items of a connection, and says how many there were. The own item goes first: without it nothing
     /// joins any more.
     pub async fn remove(&self, connection: &str) -> Result<usize, RegistryError> {
+        // A reply may be sent to whatever a client calls a connection: that must not take a room's text away.
+        if connection.starts_with(RETAINED) {
+            return Ok(0);
+        }
         match self {
             Self::Off => Ok(0),
             Self::DynamoDb(table) => {
@@ -265,8 +357,8 @@ impl Store {
                 table.delete_all(&items).await?;
                 Ok(items.len())
             }
-            Self::Memory(items) => {
-                let mut items = lock(items);
+            Self::Memory(memory) => {
+                let mut items = lock(&memory.items);
                 let before = items.len();
                 items.retain(|(id, _), _| id != connection);
                 Ok(before - items.len())
@@ -279,7 +371,7 @@ impl Store {
         let mut items = match self {
             Self::Off => return Err(RegistryError::Off),
             Self::DynamoDb(table) => table.of_room(room).await?,
-            Self::Memory(items) => lock(items)
+            Self::Memory(memory) => lock(&memory.items)
                 .values()
                 .filter(|item| item.room == room)
                 .cloned()
@@ -304,7 +396,7 @@ impl Store {
         match self {
             Self::Off => Err(RegistryError::Off),
             Self::DynamoDb(table) => Ok(table.get(connection, room).await?),
-            Self::Memory(items) => Ok(lock(items)
+            Self::Memory(memory) => Ok(lock(&memory.items)
                 .get(&(connection.to_owned(), room.to_owned()))
                 .cloned()),
         }
@@ -314,8 +406,8 @@ impl Store {
         match self {
             Self::Off => Err(RegistryError::Off),
             Self::DynamoDb(table) => Ok(table.delete(connection, room).await?),
-            Self::Memory(items) => {
-                lock(items).remove(&(connection.to_owned(), room.to_owned()));
+            Self::Memory(memory) => {
+                lock(&memory.items).remove(&(connection.to_owned(), room.to_owned()));
                 Ok(())
             }
         }
@@ -325,7 +417,7 @@ impl Store {
         let mut items = match self {
             Self::Off => return Err(RegistryError::Off),
             Self::DynamoDb(table) => table.of_connection(connection).await?,
-            Self::Memory(items) => lock(items)
+            Self::Memory(memory) => lock(&memory.items)
                 .values()
                 .filter(|item| item.connection == connection)
                 .cloned()
@@ -440,13 +532,47 @@ mod tests {
     async fn a_rooms_name_is_checked() {
         let store = Arc::new(Store::in_memory());
         let ada = open(&store, "ada").await;
-        for room in ["", "*", "a\nb", &"x".repeat(129)] {
+        for room in ["", "*", "*lobby", "a\nb", &"x".repeat(129)] {
             assert!(
                 matches!(ada.join(room).await, Err(RegistryError::InvalidRoom(_))),
                 "{room:?}"
             );
         }
         ada.join(&"\u{e9}".repeat(128)).await.unwrap();
+        ada.join("a*").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_rooms_last_text_is_kept_for_a_day_and_is_nobody() {
+        let store = Arc::new(Store::in_memory());
+        let ada = open(&store, "ada").await;
+        ada.join("lobby").await.unwrap();
+        assert_eq!(ada.retained("lobby").await.unwrap(), None);
+        for (text, sent) in [("first", 1), ("third", 3), ("second", 2), ("last", 3)] {
+            let retained = Retained::new(text, Some(sent));
+            store.retain("lobby", retained).await.unwrap();
+        }
+        let last = ada.retained("lobby").await.unwrap();
+        assert_eq!(last.as_deref(), Some("last"));
+        assert_eq!(ada.members("lobby").await.unwrap().len(), 1);
+        assert_eq!(store.members(OWN_ROOM).await.unwrap().len(), 1);
+        let mut old = Retained::new("old", Some(4));
+        old.expires = now();
+        store.retain("lobby", old).await.unwrap();
+        assert_eq!(ada.retained("lobby").await.unwrap(), None);
+        assert!(ada.retained("*lobby").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_a_room_is_in_no_room_and_of_no_connection() {
+        let (connection, room) = Retained::key("ACME");
+        assert_eq!(
+            (connection.as_str(), room.as_str()),
+            ("retained#ACME", "*ACME")
+        );
+        assert!(is_reserved(&room));
+        assert!(check(&room).is_err());
+        assert_eq!(Store::in_memory().remove(&connection).await.unwrap(), 0);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a handler answers.
 
-use crate::results::To;
+use crate::results::{ResultMessage, To};
 
 /// What a handler sends, and to whom: nothing, one text, or several.
 ///
@@ -21,6 +21,23 @@ pub struct Reply {
 pub(crate) enum Target {
     Sender,
     Other(To),
+    /// A room, whose last text this is to be.
+    Retained(String),
+}
+
+impl Target {
+    /// A text for it as a message of the results queue. `sender` is `None` where nothing came from anyone.
+    pub fn message(self, text: String, sender: Option<&str>) -> Option<ResultMessage> {
+        Some(match self {
+            Self::Sender => ResultMessage::new(To::Connection(sender?.to_owned()), text),
+            Self::Other(to) => ResultMessage::new(to, text),
+            Self::Retained(room) => ResultMessage::new(To::Room(room), text).retained(),
+        })
+    }
+
+    fn is_room(&self, wanted: &str) -> bool {
+        matches!(self, Self::Other(To::Room(room)) | Self::Retained(room) if room == wanted)
+    }
 }
 
 /// The answer to `$connect`.
@@ -54,6 +71,26 @@ impl Reply {
     /// A text to every open connection. Needs the registry.
     pub fn to_all(text: impl Into<String>) -> Self {
         Self::send(Target::Other(To::All(true)), text.into())
+    }
+
+    /// The same, with the texts to rooms kept: who joins a room later can be given its last text, which
+    /// [`Registry::retained`](crate::Registry::retained) reads. A room has one, for a day or until the next is kept.
+    /// Other texts are as before.
+    ///
+    /// ```
+    /// # use wsless_handlers::Reply;
+    /// let price = Reply::to_room("ACME", r#"{"price":101.25}"#).retained();
+    /// ```
+    ///
+    /// Each costs one write more to the table.
+    #[must_use]
+    pub fn retained(mut self) -> Self {
+        for (target, _) in &mut self.sends {
+            if let Target::Other(To::Room(room)) = target {
+                *target = Target::Retained(std::mem::take(room));
+            }
+        }
+        self
     }
 
     /// Both replies, this one's texts first. A refusal stays one.
@@ -113,7 +150,7 @@ impl Reply {
 
     /// The texts to a room, in their order: for tests of handlers.
     pub fn room_texts(&self, room: &str) -> Vec<&str> {
-        self.texts(|target| matches!(target, Target::Other(To::Room(name)) if name == room))
+        self.texts(|target| target.is_room(room))
     }
 
     fn texts(&self, wanted: impl Fn(&Target) -> bool) -> Vec<&str> {
@@ -144,6 +181,31 @@ mod tests {
         assert_eq!(reply.sender_texts(), ["a", "c"]);
         assert_eq!(reply.room_texts("r"), ["b"]);
         assert_eq!(Reply::none().and(Reply::none()), Reply::none());
+    }
+
+    #[test]
+    fn of_a_retained_reply_the_rooms_texts_are_kept() {
+        let reply = Reply::to_room("r", "a")
+            .and(Reply::to_sender("b"))
+            .and(Reply::to_all("c"))
+            .retained()
+            .and(Reply::to_room("r", "d"));
+        assert_eq!(reply.room_texts("r"), ["a", "d"]);
+        let messages: Vec<_> = reply
+            .sends
+            .into_iter()
+            .filter_map(|(target, text)| target.message(text, Some("ada")))
+            .map(|message| (message.to, message.retained))
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                (To::Room("r".into()), true),
+                (To::Connection("ada".into()), false),
+                (To::All(true), false),
+                (To::Room("r".into()), false),
+            ]
+        );
     }
 
     #[test]

@@ -30,6 +30,9 @@ const GROUP_CHARS: usize = 128;
 /// - `to`: one of `{"connection": ID}`, `{"connections": [ID, ...]}`, `{"room": NAME}`, `{"all": true}`. A room and
 ///   all need the connection registry.
 /// - `data`: the text of the frame, at most 128 KiB as UTF-8.
+/// - `retained` (optional, false): of a message to a room, that its text is kept for a day, or until another is kept
+///   for the same room, and given to handlers that ask for it ([`Registry::retained`](crate::Registry::retained)).
+///   Other messages' texts aren't kept.
 /// - `request`, `route` (optional): what this answers; they appear in `push`'s log lines.
 /// - `tries` (optional, 0): how often `push` has tried in vain to reach those that `to` names. Only `push` writes it, when
 ///   it puts a message back for those who missed it; it gives them up after the fifth time.
@@ -43,6 +46,9 @@ pub struct ResultMessage {
     pub to: To,
     /// The text.
     pub data: String,
+    /// Whether the room's text is kept for who joins later.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub retained: bool,
     /// The request that this answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
@@ -60,6 +66,14 @@ pub struct ResultMessage {
 )]
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Whom a message is for.
@@ -112,9 +126,25 @@ impl ResultMessage {
             version: VERSION,
             to,
             data: data.into(),
+            retained: false,
             request: None,
             route: None,
             tries: 0,
+        }
+    }
+
+    /// The same message, with its text kept for who joins the room later.
+    #[must_use]
+    pub fn retained(mut self) -> Self {
+        self.retained = true;
+        self
+    }
+
+    /// The room whose last text this is, if it's to be kept.
+    pub(crate) fn kept_room(&self) -> Option<&str> {
+        match &self.to {
+            To::Room(room) if self.retained => Some(room),
+            _ => None,
         }
     }
 
@@ -218,6 +248,22 @@ mod tests {
         let text = serde_json::to_string(&message).unwrap();
         assert!(text.ends_with(r#","tries":2}"#), "{text}");
         assert_eq!(ResultMessage::parse(&text).unwrap(), message);
+    }
+
+    #[test]
+    fn only_a_rooms_text_is_kept_and_only_if_the_message_says_so() {
+        let kept = ResultMessage::new(To::Room("ACME".into()), "1").retained();
+        let text = serde_json::to_string(&kept).unwrap();
+        assert_eq!(
+            text,
+            r#"{"version":1,"to":{"room":"ACME"},"data":"1","retained":true}"#
+        );
+        assert_eq!(ResultMessage::parse(&text).unwrap(), kept);
+        assert_eq!(kept.kept_room(), Some("ACME"));
+        let passing = ResultMessage::new(To::Room("ACME".into()), "1");
+        assert_eq!(passing.kept_room(), None);
+        let all = ResultMessage::new(To::All(true), "1").retained();
+        assert_eq!(all.kept_room(), None);
     }
 
     #[test]

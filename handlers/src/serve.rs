@@ -168,7 +168,7 @@ impl Server {
         let mut to_sender = to_sender.into_iter();
         let body = to_sender.next();
         let own = To::Connection(context.connection_id().to_owned());
-        let more = to_sender.map(|text| (own.clone(), text));
+        let more = to_sender.map(|text| ResultMessage::new(own.clone(), text));
         if let Some(body) = &body {
             ResultMessage::new(own.clone(), body.as_str()).check_size()?;
         }
@@ -184,14 +184,15 @@ impl Server {
         guarded(context, (self.handler)(message, context.clone())).await
     }
 
-    /// Sends texts through the results queue, all or an error. `key` is the same when the same message is handled again.
+    /// Sends messages through the results queue, all or an error. `key` is the same when the same message is handled
+    /// again.
     async fn send(
         &self,
         context: &Context,
         key: &str,
-        texts: Vec<(To, String)>,
+        messages: Vec<ResultMessage>,
     ) -> Result<(), Error> {
-        let entries = entries(context, key, texts)?;
+        let entries = entries(context, key, messages)?;
         if entries.is_empty() {
             return Ok(());
         }
@@ -257,25 +258,28 @@ pub(crate) fn context(
     })
 }
 
-/// The texts to the sender, and those to others.
-fn split(sends: Vec<(Target, String)>) -> (Vec<String>, Vec<(To, String)>) {
+/// The texts to the sender, and the messages to others.
+fn split(sends: Vec<(Target, String)>) -> (Vec<String>, Vec<ResultMessage>) {
     let (mut sender, mut others) = (Vec::new(), Vec::new());
     for (target, text) in sends {
         match target {
             Target::Sender => sender.push(text),
-            Target::Other(to) => others.push((to, text)),
+            other => others.extend(other.message(text, None)),
         }
     }
     (sender, others)
 }
 
-/// The texts as messages of the results queue; an error if one of them is too large for any client.
-fn entries(context: &Context, key: &str, texts: Vec<(To, String)>) -> Result<Vec<Entry>, Error> {
-    texts
+/// The messages as entries for the results queue; an error if one of them is too large for any client.
+fn entries(
+    context: &Context,
+    key: &str,
+    messages: Vec<ResultMessage>,
+) -> Result<Vec<Entry>, Error> {
+    messages
         .into_iter()
         .enumerate()
-        .map(|(i, (to, text))| {
-            let mut message = ResultMessage::new(to, text);
+        .map(|(i, mut message)| {
             message.check_size()?;
             message.request = Some(context.request_id().to_owned());
             message.route = Some(context.route().to_owned());

@@ -17,6 +17,7 @@ use crate::{
     ACCOUNT, Options,
     call::{Answer, Call, Service},
     cloudwatch::CloudWatch,
+    console::Console,
     dynamodb::DynamoDb,
     error::{AwsError, Result},
     fault::Faults,
@@ -54,6 +55,8 @@ pub struct Cloud {
     pub faults: Faults,
     /// Where what it holds is kept.
     pub kept: Kept,
+    /// What looks at it from a browser.
+    pub console: Console,
     regions: RwLock<BTreeMap<String, Arc<Region>>>,
     work: tempfile::TempDir,
     tasks: TaskTracker,
@@ -155,6 +158,7 @@ impl Cloud {
             iam: Iam::default(),
             s3: S3::default(),
             kept: Kept::default(),
+            console: Console::default(),
             regions: RwLock::default(),
             work,
             tasks: TaskTracker::new(),

@@ -60,6 +60,11 @@ impl DynamoDb {
         Ok(database.insert(opened).clone())
     }
 
+    /// Whether a region may have tables: asking it for them opens its database.
+    pub fn is_used(&self, cloud: &Cloud, region: &str) -> bool {
+        self.database.lock().is_some() || file(cloud, region).is_some_and(|file| file.exists())
+    }
+
     /// Whether a table isn't ACTIVE yet.
     fn is_creating(&self, table: &str) -> bool {
         let mut creating = self.creating.lock();
@@ -239,9 +244,7 @@ fn perform(database: &Database, operation: &str, input: &str) -> Result<String> 
         ($($name:literal => $method:ident),+ $(,)?) => {
             match operation {
                 $($name => {
-                    let request = serde_json::from_str(input).map_err(|error| {
-                        AwsError::new(400, "SerializationException", error.to_string())
-                    })?;
+                    let request = serde_json::from_str(input).map_err(|error| unread(operation, &error))?;
                     let answer = database.$method(request).map_err(|error| refusal(&error))?;
                     serde_json::to_string(&answer)
                         .map_err(|error| AwsError::new(500, "InternalServerError", error.to_string()))
@@ -275,6 +278,33 @@ fn perform(database: &Database, operation: &str, input: &str) -> Result<String> 
         "UpdateTable" => update_table,
         "UpdateTimeToLive" => update_time_to_live,
     }
+}
+
+/// A request that the library can't read, or won't. What it won't, it marks; serde adds the place in the text to that.
+fn unread(operation: &str, error: &serde_json::Error) -> AwsError {
+    let words = error.to_string();
+    let placeless = |words: &str| {
+        let end = words.rfind(" at line ").unwrap_or(words.len());
+        words[..end].to_owned()
+    };
+    let (code, words) = match words.split_once(':') {
+        Some(("VALIDATION", rest)) => ("ValidationException", placeless(rest)),
+        Some(("VALIDATION_AS_READ", rest)) => ("ValidationException", rest.to_owned()),
+        Some(("VALIDATION_REQUEST", rest)) => {
+            let rest = placeless(rest);
+            let wrapped = matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem");
+            let envelope = if wrapped {
+                "1 validation error detected: "
+            } else {
+                ""
+            };
+            ("ValidationException", format!("{envelope}{rest}"))
+        }
+        Some(("SERIALIZATION", rest)) => ("SerializationException", placeless(rest)),
+        Some(("SERIALIZATION_AS_READ", rest)) => ("SerializationException", rest.to_owned()),
+        _ => ("SerializationException", words),
+    };
+    AwsError::new(400, code, words)
 }
 
 /// The library's error as ours: code, words and further members are AWS's already.

@@ -69,7 +69,7 @@ impl Delays {
             Delay::FunctionPending => Duration::from_secs(3),
             Delay::FunctionUpdate => Duration::from_secs(2),
             Delay::Mapping => Duration::from_secs(8),
-            Delay::QueueTombstone => Duration::from_secs(60),
+            Delay::QueueTombstone => Duration::from_mins(1),
             Delay::Deployment => Duration::from_secs(80),
             Delay::Table | Delay::LogEvent => Duration::from_secs(5),
             Delay::QueueCreated | Delay::Listing | Delay::DeploymentPending => {

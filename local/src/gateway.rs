@@ -25,7 +25,7 @@ mod tags;
 mod tests;
 mod uri;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use parking_lot::RwLock;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -72,6 +72,12 @@ pub struct Overview {
     pub stages: Vec<(String, Option<String>)>,
     /// The keys of its routes as edited, and their targets.
     pub routes: Vec<(String, Option<String>)>,
+    /// What selects a message's route.
+    pub route_selection_expression: String,
+    /// The keys of the routes that connections meet, by stage.
+    pub deployed: BTreeMap<String, Vec<String>>,
+    /// What its integrations are, and what they call, by target (`integrations/abc`).
+    pub targets: BTreeMap<String, String>,
 }
 
 impl Gateway {
@@ -90,11 +96,21 @@ impl Gateway {
         self.state.read().logging_role.clone()
     }
 
+    /// The ids of the APIs that have a name.
+    pub fn named(&self, name: &str) -> Vec<String> {
+        let state = self.state.read();
+        let named = state.apis.values().map(|entry| &entry.api);
+        named
+            .filter(|api| api.name == name)
+            .map(|api| api.api_id.clone())
+            .collect()
+    }
+
     /// All APIs, for the console.
     pub fn overview(&self) -> Vec<Overview> {
         let state = self.state.read();
-        let apis = state.apis.values().map(|entry| &entry.api);
-        apis.map(|api| Overview {
+        let apis = state.apis.values().map(|entry| (entry, &entry.api));
+        apis.map(|(entry, api)| Overview {
             api_id: api.api_id.clone(),
             name: api.name.clone(),
             stages: api
@@ -106,6 +122,23 @@ impl Gateway {
                 .routes
                 .values()
                 .map(|route| (route.route_key.clone(), route.target.clone()))
+                .collect(),
+            route_selection_expression: api.route_selection_expression.clone(),
+            deployed: api
+                .stages
+                .keys()
+                .filter_map(|name| Some((name.clone(), entry.live(name)?)))
+                .map(|(name, live)| (name, live.snapshot.routes.keys().cloned().collect()))
+                .collect(),
+            targets: api
+                .integrations
+                .values()
+                .map(|integration| {
+                    let uri = integration.integration_uri.as_deref().unwrap_or_default();
+                    let what = format!("{} {uri}", integration.integration_type);
+                    let target = format!("integrations/{}", integration.integration_id);
+                    (target, what.trim_end().to_owned())
+                })
                 .collect(),
         })
         .collect()

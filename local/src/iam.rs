@@ -130,6 +130,22 @@ pub struct Identity {
     pub max_session: Option<i64>,
 }
 
+/// A role in a list of all.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overview {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its trust policy.
+    pub trust: String,
+    /// The names of the policies within it.
+    pub inline: Vec<String>,
+    /// The ARNs of those that are attached.
+    pub attached: Vec<String>,
+}
+
 impl Iam {
     /// Refuses what the caller may not do, with the service's own code.
     pub fn authorize(&self, call: &Call, permission: &Permission) -> Result<()> {
@@ -238,6 +254,19 @@ impl Iam {
                 })
             }
         }
+    }
+
+    /// All roles, for the console.
+    pub fn overview(&self) -> Vec<Overview> {
+        let store = self.store.read();
+        let roles = store.roles.values().map(|role| Overview {
+            name: role.name.clone(),
+            arn: role.arn.clone(),
+            trust: role.trust.clone(),
+            inline: role.inline.keys().cloned().collect(),
+            attached: role.attached.iter().cloned().collect(),
+        });
+        roles.collect()
     }
 
     /// What is to be kept.

@@ -12,6 +12,7 @@ mod invoking;
 mod kept;
 mod mappings;
 pub mod model;
+mod overview;
 mod permissions;
 mod policy;
 pub mod poll;
@@ -41,6 +42,7 @@ use crate::{
 
 pub use self::{
     functions::zip,
+    overview::{FunctionView, MappingView},
     run::{invoke, runtime_api},
 };
 

@@ -67,6 +67,17 @@ impl Logs {
         self.followers.follow(Some(groups))
     }
 
+    /// The last lines that were written, of all groups, the oldest first, at most so many: what a page begins with.
+    pub fn latest(&self, most: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for group in self.store.all() {
+            lines.extend(group.latest(most));
+            lines.sort_by_key(|line: &Line| line.at);
+            lines.drain(..lines.len().saturating_sub(most));
+        }
+        lines
+    }
+
     /// What is to be kept: groups and streams, and the latest few megabytes of each group.
     pub fn keep(&self) -> Value {
         serde_json::to_value(self.store.keep()).unwrap_or_default()

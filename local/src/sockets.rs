@@ -45,6 +45,7 @@ use crate::{
     call::{Answer, Call},
     clock::Millis,
     cloud::{Cloud, Region},
+    cloudwatch::{Series, Tick},
     error::Result,
     gateway::model::Live,
     iam::Permission,
@@ -60,6 +61,8 @@ pub struct Sockets {
     ids: RwLockedIds,
     account: Account,
     open: RwLock<HashMap<Id, Arc<Connection>>>,
+    /// Connections that ended. AWS has no such metric: it's the console's alone.
+    closed: Series,
     /// By API and stage.
     plans: RwLock<HashMap<(String, String), Arc<Plan>>>,
     #[cfg(test)]
@@ -119,6 +122,11 @@ impl Sockets {
         self.open.read().len()
     }
 
+    /// How many connections ended in each span of the last minutes in which any did, for the console.
+    pub fn closings(&self, minutes: u32, span_s: u32) -> Vec<Tick> {
+        self.closed.curve("Sum", minutes, span_s)
+    }
+
     /// What is to be kept: what ids are sealed with, so that those of before are gone afterwards and not unknown.
     pub fn keep(&self) -> Value {
         serde_json::json!({ "ids": self.ids.keep() })
@@ -142,7 +150,10 @@ impl Sockets {
     }
 
     fn leave(&self, connection: &Connection) {
-        self.open.write().remove(&connection.id);
+        let left = self.open.write().remove(&connection.id);
+        if left.is_some() {
+            self.closed.record(Millis::now(), 1.0, "Count");
+        }
     }
 
     fn find(&self, id: Id) -> Option<Arc<Connection>> {

@@ -11,7 +11,7 @@ pub mod rates;
 pub mod rest;
 
 mod aws;
-mod body;
+pub(crate) mod body;
 mod cbor;
 mod data;
 mod guard;
@@ -59,7 +59,7 @@ const PEEKED: usize = 8 * 1024;
 const BREATH: Duration = Duration::from_millis(50);
 
 /// An answer's body: whole, or as it comes.
-type Body = Either<Full<Bytes>, body::Stream>;
+pub(crate) type Body = Either<Full<Bytes>, body::Stream>;
 
 /// The connection is cut instead of answered.
 #[derive(Debug, thiserror::Error)]
@@ -177,9 +177,7 @@ async fn answer(
             let path = path.to_owned();
             data::connections(cloud, target, &path, request).await
         }
-        Place::Console => Ok(crate::console::answer(cloud, request)
-            .await
-            .map(Either::Left)),
+        Place::Console => Ok(crate::console::answer(cloud, request).await),
         Place::Aws => aws::answer(cloud, request).await,
     }
 }

@@ -161,7 +161,7 @@ impl Story<'_> {
     fn fact(&self, what: &str, took: Duration, words: &str) {
         let elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.report
-            .say(&format!("{}: {words}", crate::report::text::elapsed(took)));
+            .say(&format!("{}: {words}", crate::report::text::precise(took)));
         self.report
             .result("demo", json!({ "step": what, "elapsed_ms": elapsed_ms }));
     }

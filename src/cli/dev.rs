@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinSet;
+
 use super::{
     Failure, Global, exit,
     local::{CloudArgs, Here},
@@ -16,7 +18,7 @@ use crate::{
     dev::{Deployed, Target, Watch},
     diagnostic::Diagnostic,
     project::{self, Project},
-    report::{Report, Summary},
+    report::{Report, Summary, log},
 };
 
 /// Run the project on this machine, and redeploy what changes
@@ -67,6 +69,8 @@ impl Dev {
             Diagnostic::error("dev::watch", error.to_string()).note(error.source.to_string())
         })?;
         let mut is_first = true;
+        // Ends with this function.
+        let mut following = JoinSet::new();
         loop {
             tokio::select! {
                 // A change while building begins anew; what is being deployed is deployed to its end.
@@ -76,6 +80,9 @@ impl Dev {
                         match Self::deploy(global, here, &project, &artifacts).await {
                             Ok(deployed) => {
                                 show(report, here, &deployed, began, build, is_first);
+                                if following.is_empty() {
+                                    follow(&mut following, report, here, &deployed, &project);
+                                }
                                 is_first &= !deployed.is_complete();
                             }
                             Err(diagnostics) => report.diagnostics(&diagnostics),
@@ -126,6 +133,48 @@ impl Dev {
             .map_err(|error| vec![error.diagnostic()])?;
         target.deploy(project, artifacts).await
     }
+}
+
+/// Shows what all handlers log from now on, in one stream. What Lambda itself writes is shown with `-v`.
+fn follow(
+    following: &mut JoinSet<()>,
+    report: &Report,
+    here: &Here,
+    deployed: &Deployed,
+    project: &Project,
+) {
+    let Ok(region) = here.cloud.cloud().region(&deployed.region) else {
+        return;
+    };
+    let mut follower = region.logs.follow();
+    let report = report.clone();
+    let functions = format!(
+        "/aws/lambda/{}-{}-",
+        project.manifest.project.name, project.stage
+    );
+    following.spawn(async move {
+        let mut width = 0;
+        loop {
+            let followed = follower.next().await;
+            if followed.missed > 0 {
+                report.note(&format!(
+                    "{} log lines were too many to show",
+                    followed.missed
+                ));
+            }
+            for line in followed.lines {
+                let Some(handler) = line.group.strip_prefix(&functions) else {
+                    continue;
+                };
+                let hidden = log::is_lambdas(&line.message) && report.verbose() == 0;
+                if hidden || log::is_metric(&line.message) {
+                    continue;
+                }
+                width = width.max(handler.len());
+                report.log_line(handler, width, &line.message);
+            }
+        }
+    });
 }
 
 fn changed(report: &Report, folder: &Path, path: &Path) {

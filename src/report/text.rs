@@ -149,11 +149,30 @@ pub fn elapsed(duration: Duration) -> String {
     format!("{}m {:02}s", seconds / 60, seconds % 60)
 }
 
+/// The same, with milliseconds where it's below a second: `3.4 ms`, `0.9 ms`, `340 ms`, `1.2s`.
+pub fn precise(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    match micros {
+        0..100_000 => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
+        100_000..1_000_000 => format!("{} ms", micros / 1000),
+        _ => elapsed(duration),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn short_times_are_told_in_milliseconds() {
+        let shown = |micros| precise(Duration::from_micros(micros));
+        assert_eq!(shown(940), "0.9 ms");
+        assert_eq!(shown(3_460), "3.4 ms");
+        assert_eq!(shown(340_900), "340 ms");
+        assert_eq!(shown(1_240_000), "1.2s");
+    }
 
     #[test]
     fn escapes_become_pictures_and_line_ends_become_newlines() {

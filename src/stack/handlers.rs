@@ -155,9 +155,11 @@ impl Draft<'_> {
                 policy.push(self.may_consume(RESULTS, self.results_order()));
                 policy.push(self.may_reply());
                 policy.push(self.may_push());
+                // It puts only what is kept of rooms: their last texts.
                 policy.extend(self.may_use_registry(&[
                     "dynamodb:BatchWriteItem",
                     "dynamodb:GetItem",
+                    "dynamodb:PutItem",
                     "dynamodb:Query",
                 ]));
                 environment.extend(self.reply_environment());

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::retry::Backoff;
 use super::{Aws, CallError};
-use crate::registry::{Item, OWN_ROOM};
+use crate::registry::{Item, OWN_ROOM, Retained};
 
 /// BatchWriteItem's limit of one call.
 const DELETES: usize = 25;
@@ -48,6 +48,38 @@ impl Table {
         let input = json!({"Key": key(connection, room), "ConsistentRead": true});
         let answer = self.call("GetItem", input).await?;
         Ok(answer.get("Item").and_then(item))
+    }
+
+    /// Writes a room's last text, unless there is one that was sent later: that isn't an error.
+    pub async fn put_retained(&self, room: &str, retained: &Retained) -> Result<(), CallError> {
+        let (connection, own) = Retained::key(room);
+        let mut attributes = key(&connection, &own);
+        attributes.insert("expires".into(), number(retained.expires));
+        attributes.insert("sent".into(), number(retained.sent));
+        attributes.insert("text".into(), json!({"S": retained.text}));
+        let put = self.call(
+            "PutItem",
+            json!({
+                "Item": attributes,
+                "ConditionExpression": "attribute_not_exists(#s) OR #s <= :s",
+                "ExpressionAttributeNames": {"#s": "sent"},
+                "ExpressionAttributeValues": {":s": number(retained.sent)},
+            }),
+        );
+        match put.await {
+            Err(CallError::Refused { code, .. }) if code == "ConditionalCheckFailedException" => {
+                Ok(())
+            }
+            done => done.map(drop),
+        }
+    }
+
+    /// A room's last text, as it is now.
+    pub async fn retained(&self, room: &str) -> Result<Option<Retained>, CallError> {
+        let (connection, own) = Retained::key(room);
+        let input = json!({"Key": key(&connection, &own), "ConsistentRead": true});
+        let answer = self.call("GetItem", input).await?;
+        Ok(answer.get("Item").and_then(retained))
     }
 
     pub async fn delete(&self, connection: &str, room: &str) -> Result<(), CallError> {
@@ -178,6 +210,16 @@ fn item(attributes: &Value) -> Option<Item> {
         room: text("room").unwrap_or_else(|| OWN_ROOM.to_owned()),
         expires: expires.unwrap_or(u64::MAX),
         name: text("name"),
+    })
+}
+
+/// A room's last text; `None` for an item that isn't one.
+fn retained(attributes: &Value) -> Option<Retained> {
+    let number = |name: &str| attributes.get(name)?.get("N")?.as_str()?.parse().ok();
+    Some(Retained {
+        text: attributes.get("text")?.get("S")?.as_str()?.to_owned(),
+        sent: number("sent")?,
+        expires: number("expires")?,
     })
 }
 

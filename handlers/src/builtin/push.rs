@@ -20,7 +20,7 @@ use crate::environment::Environment;
 use crate::events::{Event, Record};
 use crate::log::{self, Level};
 use crate::metrics::Metrics;
-use crate::registry::{OWN_ROOM, Store};
+use crate::registry::{OWN_ROOM, Retained, Store, is_reserved};
 use crate::results::{ResultMessage, To};
 use crate::runtime::{self, Invocation};
 use crate::serve::store;
@@ -75,6 +75,9 @@ struct Sendable {
     /// The FIFO group it came in: what is left of it stays there.
     group: String,
 }
+
+/// The rooms that were looked up, and who is in them; `None` where that failed.
+type Rooms = HashMap<String, Option<Vec<String>>>;
 
 /// One lane's outcome.
 #[derive(Default)]
@@ -161,7 +164,7 @@ impl Push {
     /// found now. A room is looked up once a batch.
     async fn read(&self, records: &[Record]) -> (Vec<Sendable>, Vec<Vec<String>>, Vec<usize>) {
         let (mut sendable, mut targets, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rooms: HashMap<String, Option<Vec<String>>> = HashMap::new();
+        let mut messages = Vec::new();
         for (i, record) in records.iter().enumerate() {
             let message = match ResultMessage::parse(&record.body) {
                 Ok(message) => message,
@@ -186,13 +189,17 @@ impl Push {
                 );
                 continue;
             }
+            messages.push((i, message));
+        }
+        let mut rooms = self.retain(records, &messages).await;
+        for (i, message) in messages {
             match self.targets(&message.to, &mut rooms).await {
                 Ok(connections) => {
                     targets.push(connections);
                     sendable.push(Sendable {
                         record: i,
                         message,
-                        group: record.group().to_owned(),
+                        group: records[i].group().to_owned(),
                     });
                 }
                 Err(error) => {
@@ -204,16 +211,44 @@ impl Push {
         (sendable, targets, failed)
     }
 
-    async fn targets(
-        &self,
-        to: &To,
-        rooms: &mut HashMap<String, Option<Vec<String>>>,
-    ) -> Result<Vec<String>, Error> {
+    /// Keeps the last text of each room that one of the messages wants kept, and returns the rooms where that failed
+    /// as ones whose lookup failed: their messages come back.
+    ///
+    /// All of it happens before any room is looked up. Who joins, and then reads the kept text, has either joined
+    /// before the lookup and is sent this one, or reads after it was written.
+    async fn retain(&self, records: &[Record], messages: &[(usize, ResultMessage)]) -> Rooms {
+        let mut last: HashMap<&str, (Option<u64>, &ResultMessage)> = HashMap::new();
+        for (i, message) in messages {
+            let Some(room) = message.kept_room().filter(|room| !is_reserved(room)) else {
+                continue;
+            };
+            let sent = records[*i].sent();
+            if last.get(room).is_none_or(|(known, _)| *known <= sent) {
+                last.insert(room, (sent, message));
+            }
+        }
+        let mut rooms = Rooms::new();
+        for (room, (sent, message)) in last {
+            let retained = Retained::new(message.data.as_str(), sent);
+            if let Err(error) = self.store.retain(room, retained).await {
+                self.log(
+                    Level::Error,
+                    &format!("not kept: {error}"),
+                    Some(message),
+                    &[],
+                );
+                rooms.insert(room.to_owned(), None);
+            }
+        }
+        rooms
+    }
+
+    async fn targets(&self, to: &To, rooms: &mut Rooms) -> Result<Vec<String>, Error> {
         let room = match to {
             To::Connection(id) => return Ok(vec![id.clone()]),
             To::Connections(ids) => return Ok(ids.clone()),
-            To::Room(room) if room == OWN_ROOM => {
-                return Err("\"*\" isn't a room: {\"all\": true} is everyone".into());
+            To::Room(room) if is_reserved(room) => {
+                return Err("no room begins with \"*\": {\"all\": true} is everyone".into());
             }
             To::Room(room) => room.as_str(),
             To::All(_) => OWN_ROOM,
@@ -230,7 +265,7 @@ impl Push {
             },
         };
         rooms.insert(room.to_owned(), found.clone());
-        found.ok_or_else(|| "an earlier message's lookup of the same room failed".into())
+        found.ok_or_else(|| "an earlier call to the registry for the same room failed".into())
     }
 
     /// Sends along all lanes, a bounded number at once. The outcomes are in the lanes' order.
@@ -457,6 +492,8 @@ impl Push {
             .map(|(i, (chunk, tries, delay))| {
                 let mut message = one.message.clone();
                 message.to = To::Connections(chunk.to_vec());
+                // It has been.
+                message.retained = false;
                 message.tries = tries;
                 let mut entry = message.entry(format!("{}-rest-{i}", record.message_id));
                 entry.delay = delay;

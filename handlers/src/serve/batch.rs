@@ -14,8 +14,8 @@ use crate::context::{Context, Inner};
 use crate::events::{self, Record};
 use crate::log::{self, Level};
 use crate::message::Message;
-use crate::reply::{Reply, Target};
-use crate::results::To;
+use crate::reply::Reply;
+use crate::results::ResultMessage;
 
 /// How many of a batch's messages are in work at once. A standard queue's batch may have 10 000.
 const CONCURRENCY: usize = 100;
@@ -159,15 +159,11 @@ impl Server {
 }
 
 /// The reply's texts with the sender's connection named.
-fn addressed(context: &Context, reply: Reply) -> Vec<(To, String)> {
-    let sender = || To::Connection(context.connection_id().to_owned());
+fn addressed(context: &Context, reply: Reply) -> Vec<ResultMessage> {
     reply
         .sends
         .into_iter()
-        .map(|(target, text)| match target {
-            Target::Sender => (sender(), text),
-            Target::Other(to) => (to, text),
-        })
+        .filter_map(|(target, text)| target.message(text, Some(context.connection_id())))
         .collect()
 }
 

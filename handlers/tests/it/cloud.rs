@@ -175,6 +175,24 @@ impl Cloud {
         }
     }
 
+    /// Puts a room's last text into the table, sent at this time.
+    pub fn keep(&self, room: &str, text: &str, sent: u64) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let (connection, own) = (format!("retained#{room}"), format!("*{room}"));
+        let item = json!({
+            "connection": {"S": connection}, "room": {"S": own}, "text": {"S": text},
+            "sent": {"N": sent.to_string()}, "expires": {"N": (now.as_secs() + 60).to_string()},
+        });
+        let mut state = self.state.lock().unwrap();
+        state.table.insert((connection, own), item);
+    }
+
+    /// The text that is kept of a room.
+    pub fn kept(&self, room: &str) -> Option<String> {
+        let item = self.item(&format!("retained#{room}"), &format!("*{room}"))?;
+        Some(item["text"]["S"].as_str()?.to_owned())
+    }
+
     /// Takes a connection's own item away, as `$disconnect` does.
     pub fn close(&self, connection: &str) {
         let key = (connection.into(), "*".into());
@@ -367,6 +385,15 @@ impl Cloud {
         let answer = match operation {
             "PostToConnection" => return plain(200, ""),
             "SendMessageBatch" => send_batch(&input),
+            "GetQueueUrl" => {
+                json!({"QueueUrl": self.queue_url(input["QueueName"].as_str().unwrap())})
+            }
+            "PutItem" if a_later_text_is_kept(&state, &input) => {
+                return plain(
+                    400,
+                    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"}"#,
+                );
+            }
             _ => dynamodb(&mut state, operation, &input),
         };
         plain(200, &answer.to_string())
@@ -390,12 +417,27 @@ fn send_batch(input: &Value) -> Value {
     json!({"Successful": entries.iter().map(|e| json!({"Id": e["Id"], "MessageId": "x"})).collect::<Vec<_>>()})
 }
 
+fn key(value: &Value) -> (String, String) {
+    let text = |name: &str| value[name]["S"].as_str().unwrap().to_owned();
+    (text("connection"), text("room"))
+}
+
+/// The one condition that the registry knows.
+fn a_later_text_is_kept(state: &State, input: &Value) -> bool {
+    let Some(condition) = input.get("ConditionExpression") else {
+        return false;
+    };
+    assert_eq!(condition, "attribute_not_exists(#s) OR #s <= :s");
+    let name = input["ExpressionAttributeNames"]["#s"].as_str().unwrap();
+    let number = |value: &Value| value["N"].as_str().unwrap().parse::<u64>().unwrap();
+    let wanted = number(&input["ExpressionAttributeValues"][":s"]);
+    assert_eq!(number(&input["Item"][name]), wanted);
+    let known = state.table.get(&key(&input["Item"]));
+    known.is_some_and(|item| number(&item[name]) > wanted)
+}
+
 /// As much of DynamoDB as the registry uses.
 fn dynamodb(state: &mut State, operation: &str, input: &Value) -> Value {
-    let key = |value: &Value| {
-        let text = |name: &str| value[name]["S"].as_str().unwrap().to_owned();
-        (text("connection"), text("room"))
-    };
     match operation {
         "PutItem" => {
             state

@@ -1,7 +1,7 @@
 //! A user's handler, as the process that other tests start.
 
 use wsless_handlers::{
-    Context, Decision, Error, Handshake, Message, Reply, serve, serve_authorizer,
+    Context, Decision, Error, Handshake, Message, Publisher, Reply, serve, serve_authorizer,
 };
 
 #[tokio::test]
@@ -10,12 +10,43 @@ async fn the_process_under_test() {
     let Ok(kind) = std::env::var("TEST_HANDLER") else {
         return;
     };
-    if kind == "authorizer" {
-        serve_authorizer(authorize).await
-    } else {
-        serve(handle).await
+    match kind.as_str() {
+        "authorizer" => serve_authorizer(authorize).await,
+        "publisher" => publish().await,
+        _ => serve(handle).await,
     }
     .unwrap();
+}
+
+/// No handler, but a back end that publishes, ends, and says `{"error":…}` if it failed.
+async fn publish() -> Result<(), Error> {
+    let queue = std::env::var("TEST_QUEUE").unwrap_or_default();
+    let publisher = if queue.is_empty() {
+        Publisher::from_env()
+    } else {
+        Publisher::to_queue(&queue).await
+    };
+    let reply = match std::env::var("TEST_REPLY").as_deref() {
+        Ok("many") => (0..25)
+            .map(|i| Reply::to_room("ACME", i.to_string()))
+            .fold(Reply::none(), Reply::and),
+        Ok("sender") => Reply::to_all("x").and(Reply::to_sender("x")),
+        Ok("large") => Reply::to_all("x".repeat(128 * 1024 + 1)),
+        _ => Reply::to_room("ACME", "101.25")
+            .retained()
+            .and(Reply::to_all("open")),
+    };
+    let outcome = match publisher {
+        Ok(publisher) => publisher.publish(reply).await,
+        Err(error) => Err(error),
+    };
+    let error = outcome.err().map(|error| error.to_string());
+    // On a line of its own: the test runner's words end without one.
+    println!(
+        "\n{}",
+        serde_json::json!({"published": error.is_none(), "error": error})
+    );
+    Ok(())
 }
 
 /// Does what the text says.
@@ -60,6 +91,14 @@ async fn handle(message: Message, context: Context) -> Result<Reply, Error> {
             .and(Reply::to_room(object, "news"))
             .and(Reply::to_sender("again"))),
         "all" => Ok(Reply::to_all(object)),
+        "keep" => Ok(Reply::to_room(object, "news").retained()),
+        "last" => Ok(Reply::to_sender(
+            context
+                .registry()
+                .retained(object)
+                .await?
+                .unwrap_or_else(|| "nothing".into()),
+        )),
         "other" => Ok(Reply::to_connection(object, "psst")),
         "large" => Ok(Reply::to_sender("x".repeat(object.parse()?))),
         "none" => Ok(Reply::none()),

@@ -4,6 +4,8 @@
 mod cloud;
 mod connections;
 mod handler;
+mod publisher;
 mod push;
+mod retained;
 mod routes;
 mod signature;

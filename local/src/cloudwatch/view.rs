@@ -1,6 +1,11 @@
 //! What the console's page shows of metrics and alarms, read cheaply.
 
-use super::{CloudWatch, metrics::Key, series::Windows, summary::Statistic};
+use super::{
+    CloudWatch,
+    metrics::Key,
+    series::{Series, Windows},
+    summary::Statistic,
+};
 use crate::clock::Millis;
 
 /// One point of a metric's curve.
@@ -43,37 +48,9 @@ impl CloudWatch {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let (Some(series), Some(statistic)) = (
-            self.metrics.find(&Key::new(namespace, metric, dimensions)),
-            Statistic::parse(statistic),
-        ) else {
-            return Vec::new();
-        };
-        let period = i64::from(span_s.max(1)) * 1000;
-        let now = Millis::now();
-        let end = now.0 - now.0.rem_euclid(period) + period;
-        let start = end - i64::from(minutes) * 60_000;
-        let windows = Windows {
-            start: Millis(start - start.rem_euclid(period)),
-            end: Millis(end),
-            period,
-            strict: false,
-        };
-        series
-            .read(&windows, None)
-            .into_iter()
-            .next()
-            .map(|(_, points)| {
-                points
-                    .into_iter()
-                    .filter_map(|(at, summary)| {
-                        Some(Tick {
-                            at,
-                            value: summary.get(statistic)?,
-                        })
-                    })
-                    .collect()
-            })
+        self.metrics
+            .find(&Key::new(namespace, metric, dimensions))
+            .map(|series| series.curve(statistic, minutes, span_s))
             .unwrap_or_default()
     }
 
@@ -90,5 +67,39 @@ impl CloudWatch {
                 since: alarm.state.transitioned,
             })
             .collect()
+    }
+}
+
+impl Series {
+    /// A statistic over the last minutes, as in [`CloudWatch::curve`].
+    pub fn curve(&self, statistic: &str, minutes: u32, span_s: u32) -> Vec<Tick> {
+        let Some(statistic) = Statistic::parse(statistic) else {
+            return Vec::new();
+        };
+        let period = i64::from(span_s.max(1)) * 1000;
+        let now = Millis::now();
+        let end = now.0 - now.0.rem_euclid(period) + period;
+        let start = end - i64::from(minutes) * 60_000;
+        let windows = Windows {
+            start: Millis(start - start.rem_euclid(period)),
+            end: Millis(end),
+            period,
+            strict: false,
+        };
+        self.read(&windows, None)
+            .into_iter()
+            .next()
+            .map(|(_, points)| {
+                points
+                    .into_iter()
+                    .filter_map(|(at, summary)| {
+                        Some(Tick {
+                            at,
+                            value: summary.get(statistic)?,
+                        })
+                    })
+                    .collect()
+            })
+            .unwrap_or_default()
     }
 }

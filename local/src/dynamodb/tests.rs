@@ -205,3 +205,17 @@ async fn what_a_call_needs_names_its_tables_and_indexes() {
         ["dynamodb:BatchGetItem *"]
     );
 }
+
+#[tokio::test]
+async fn what_the_library_refuses_while_reading_is_a_validation_error() {
+    let cloud = Cloud::for_test(Options::default());
+    let refused = call(&cloud, "us-east-1", "CreateTable", table("ab"))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, "ValidationException");
+    assert!(
+        refused.message.contains("greater than or equal to 3"),
+        "{refused}"
+    );
+    assert!(!refused.message.contains(" at line "), "{refused}");
+}

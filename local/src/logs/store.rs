@@ -16,7 +16,10 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
-use super::input::{exists, limit, no_group, no_stream};
+use super::{
+    follow::Line,
+    input::{exists, limit, no_group, no_stream},
+};
 use crate::{clock::Millis, error::Result};
 
 /// So many bytes a group holds, with what an event costs beside its message.
@@ -293,6 +296,32 @@ impl Group {
             held.sweep(oldest);
         }
         Ok(())
+    }
+
+    /// The latest lines, the oldest first.
+    pub fn latest(&self, most: usize) -> Vec<Line> {
+        let search = Search {
+            after: Bound::Unbounded,
+            before: Bound::Unbounded,
+            backward: true,
+            streams: &|_| true,
+            visible: Millis(i64::MAX),
+            most,
+        };
+        let group: Arc<str> = Arc::clone(&self.name);
+        let mut lines = Vec::new();
+        self.search(&search, |stream, (at, _), event| {
+            lines.push(Line {
+                group: Arc::clone(&group),
+                stream: Arc::clone(stream),
+                at: Millis(at),
+                ingested: event.ingested,
+                message: event.message.as_str().into(),
+            });
+            ControlFlow::Continue(())
+        });
+        lines.reverse();
+        lines
     }
 
     /// Looks at events in the order of their places, whatever their streams; gives the last place that was looked at,

@@ -240,7 +240,7 @@ fn judged(
 pub(super) fn signer<B>(cloud: &Cloud, request: &hyper::Request<B>) -> Result<Caller, Refusal> {
     let flawed = |flaw: Flaw| {
         let message = match &flaw {
-            Flaw::Missing => "Missing Authentication Token",
+            Flaw::Missing | Flaw::Old => "Missing Authentication Token",
             Flaw::Incomplete(message) | Flaw::Scope(message) | Flaw::Expired(message) => message,
             Flaw::Body | Flaw::Mismatch => {
                 "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."

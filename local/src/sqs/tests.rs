@@ -94,7 +94,7 @@ impl Caught {
 
     /// Makes a queue and answers its URL.
     pub async fn queue(&self, name: &str, mut attributes: Value) -> String {
-        if name.ends_with(".fifo") {
+        if name.strip_suffix(".fifo").is_some() {
             attributes["FifoQueue"] = "true".into();
         }
         let made = self

@@ -28,21 +28,43 @@ pub struct Target {
 
 impl Target {
     /// Finds the region of an API: the one that the host names, else the one whose gateway has the stage, else the default.
+    ///
+    /// Where no region is named, an API's name does for its id if only one API has it: an address that stays as it is
+    /// when an API is made anew. AWS has no such thing, and no such path.
     pub fn find(cloud: &Cloud, api: &str, stage: &str, region: Option<&str>) -> Self {
-        let region = match region {
-            Some(name) => cloud.region(name),
-            None => cloud
-                .regions()
-                .into_iter()
-                .find(|region| region.gateway.live(api, stage).is_some())
-                .map_or_else(|| cloud.region(DEFAULT_REGION), Ok),
-        };
-        Self {
+        let target = |region, api: &str| Self {
             region,
             api: api.to_owned(),
             stage: stage.to_owned(),
+        };
+        if let Some(name) = region {
+            return target(cloud.region(name), api);
         }
+        let regions = cloud.regions();
+        let live = regions
+            .iter()
+            .find(|region| region.gateway.live(api, stage).is_some());
+        if let Some(region) = live {
+            return target(Ok(Arc::clone(region)), api);
+        }
+        if let Some((region, id)) = named(&regions, api) {
+            return target(Ok(region), &id);
+        }
+        target(cloud.region(DEFAULT_REGION), api)
     }
+}
+
+/// The one API of a name, unless the name is an API's id, too.
+fn named(regions: &[Arc<Region>], name: &str) -> Option<(Arc<Region>, String)> {
+    if regions.iter().any(|region| region.gateway.has_api(name)) {
+        return None;
+    }
+    let mut found = regions.iter().flat_map(|region| {
+        let ids = region.gateway.named(name);
+        ids.into_iter().map(|id| (Arc::clone(region), id))
+    });
+    let only = found.next()?;
+    found.next().is_none().then_some(only)
 }
 
 /// Hands a request of a function's process to the functions.
@@ -89,4 +111,49 @@ pub async fn connections(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Cut> {
     aws::managed(cloud, target, path, request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Options, call::Service, wire::tests::call};
+
+    async fn api(cloud: &Arc<Cloud>, region: &str, name: &str) -> String {
+        let mut call = call(Service::ApiGateway, "CreateApi");
+        call.cloud = Arc::clone(cloud);
+        call.region = cloud.region(region).unwrap();
+        let input = json!({
+            "name": name,
+            "protocolType": "WEBSOCKET",
+            "routeSelectionExpression": "$request.body.action",
+        });
+        call.input = input.as_object().unwrap().clone();
+        crate::cloud::perform(&call).await.unwrap();
+        call.region.gateway.named(name).pop().unwrap()
+    }
+
+    fn found(cloud: &Cloud, api: &str, region: Option<&str>) -> (String, String) {
+        let target = Target::find(cloud, api, "dev", region);
+        (target.region.unwrap().name.clone(), target.api)
+    }
+
+    #[tokio::test]
+    async fn an_api_is_found_by_its_name_if_only_one_has_it() {
+        let cloud = Cloud::for_test(Options::default());
+        let id = api(&cloud, "eu-west-1", "chat-dev").await;
+        let there = ("eu-west-1".to_owned(), id.clone());
+        assert_eq!(found(&cloud, "chat-dev", None), there);
+        let nowhere = |name: &str| (DEFAULT_REGION.to_owned(), name.to_owned());
+        assert_eq!(found(&cloud, "chat", None), nowhere("chat"));
+        // Who names a region means an id, as on AWS.
+        let said = ("eu-west-1".to_owned(), "chat-dev".to_owned());
+        assert_eq!(found(&cloud, "chat-dev", Some("eu-west-1")), said);
+        // An id is no other API's name.
+        api(&cloud, "us-east-1", &id).await;
+        assert_eq!(found(&cloud, &id, None), nowhere(&id));
+        api(&cloud, "us-east-1", "chat-dev").await;
+        assert_eq!(found(&cloud, "chat-dev", None), nowhere("chat-dev"));
+    }
 }

@@ -211,6 +211,17 @@ impl Spoken {
                     "Missing Authentication Token",
                 ),
             },
+            Flaw::Old => match self.protocol {
+                Protocol::S3 => AwsError::new(
+                    400,
+                    "InvalidRequest",
+                    "The authorization mechanism you have provided is not supported. Please use \
+                     AWS4-HMAC-SHA256.",
+                ),
+                _ => self.flaw(Flaw::Incomplete(
+                    "Unsupported AWS 'algorithm': 'AWS'.".to_owned(),
+                )),
+            },
             Flaw::Incomplete(message) => match self.protocol {
                 Protocol::S3 => AwsError::new(400, "AuthorizationHeaderMalformed", message),
                 Protocol::Query => AwsError::new(400, "IncompleteSignature", message),

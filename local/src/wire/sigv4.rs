@@ -37,6 +37,8 @@ const PATH: &AsciiSet = &ENCODED.remove(b'/');
 pub enum Flaw {
     /// There is none.
     Missing,
+    /// It's of the version before (`AWS …`, `AWSAccessKeyId=…`), which newer regions don't take.
+    Old,
     /// Parts of it lack, or can't be read.
     Incomplete(String),
     /// It's for another service, or for a region that can't be.
@@ -96,6 +98,9 @@ fn in_header<'a>(value: &'a str, headers: &'a HeaderMap) -> Result<Signature<'a>
         .strip_prefix(ALGORITHM)
         .filter(|parts| parts.starts_with(' '))
     else {
+        if value.starts_with("AWS ") {
+            return Err(Flaw::Old);
+        }
         return Err(Flaw::Incomplete(format!(
             "Unsupported AWS 'algorithm': '{}'.",
             value.split(' ').next().unwrap_or_default()
@@ -157,6 +162,9 @@ fn in_query(query: &str) -> Result<Signature<'_>, Flaw> {
     };
     // Looked at first, since most requests without a header have no signature at all.
     if !query.contains("X-Amz-") {
+        if find("AWSAccessKeyId").is_some() && find("Signature").is_some() {
+            return Err(Flaw::Old);
+        }
         return Err(Flaw::Missing);
     }
     let Some(algorithm) = find("X-Amz-Algorithm") else {

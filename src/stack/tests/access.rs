@@ -120,7 +120,7 @@ fn each_role_reaches_its_own_things_alone() {
         [
             consumes("results.fifo"),
             vec![replies(), push],
-            registry(&["BatchWriteItem", "GetItem", "Query"])
+            registry(&["BatchWriteItem", "GetItem", "PutItem", "Query"])
         ]
         .concat()
     );

@@ -616,4 +616,8 @@ async fn the_console_sees_stages_and_routes() {
     assert_eq!(seen.api_id, api);
     assert_eq!(seen.stages, [("dev".to_owned(), Some(deployment))]);
     assert_eq!(seen.routes, [("$default".to_owned(), None)]);
+    assert_eq!(seen.route_selection_expression, "$request.body.action");
+    assert_eq!(seen.deployed["dev"], ["$default"]);
+    assert_eq!(region.gateway.named("chat"), [api]);
+    assert!(region.gateway.named("chap").is_empty());
 }

@@ -326,6 +326,7 @@ impl Model {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one arm for each step that there is")]
 fn follows_the_model(fifo: bool, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut store = Store::new(fifo);
     let mut model = Model {

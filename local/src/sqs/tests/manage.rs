@@ -21,7 +21,9 @@ fn attribute_value(message: &str) -> (String, String, String) {
 }
 
 fn creation(name: &str, attributes: Value) -> Value {
-    json!({"QueueName": name, "Attributes": attributes})
+    let mut creation = json!({"QueueName": name});
+    creation["Attributes"] = attributes;
+    creation
 }
 
 #[tokio::test]

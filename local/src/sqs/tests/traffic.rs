@@ -177,6 +177,7 @@ async fn message_attributes_are_chosen_by_name_all_or_beginning() {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table of what is refused")]
 async fn parameters_out_of_range_are_refused_in_awss_words() {
     let caught = instant();
     let url = caught.queue("jobs", json!({})).await;

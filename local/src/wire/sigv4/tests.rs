@@ -330,6 +330,14 @@ fn what_lacks_is_told() {
                 .to_owned()
         )
     );
+    assert_eq!(flaw("AWS AKIDEXAMPLE:c2lnbmVk"), Flaw::Old);
+    assert_eq!(
+        parse(
+            &Uri::from_static("/b/k?AWSAccessKeyId=a&Signature=b&Expires=1"),
+            &HeaderMap::new()
+        ),
+        Err(Flaw::Old)
+    );
     assert_eq!(
         flaw("Bearer secret"),
         Flaw::Incomplete("Unsupported AWS 'algorithm': 'Bearer'.".to_owned())
