@@ -9,11 +9,12 @@
 mod evaluate;
 mod methods;
 mod parse;
+mod tree;
 mod value;
 
 use std::fmt;
 
-use self::parse::Node;
+use self::tree::Node;
 
 /// What a rendered template may come to: more than the biggest message, percent-encoded.
 pub const MOST_OUTPUT: usize = 1024 * 1024;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{
     Fault, Given, MOST_OUTPUT, methods,
-    parse::{Expression, Node, Operator, Reference, Step},
+    tree::{Expression, Node, Operator, Reference, Step},
     value::Value,
 };
 use crate::sockets::json_path::{Found, JsonPath};

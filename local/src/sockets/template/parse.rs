@@ -2,81 +2,15 @@
 
 use std::cell::Cell;
 
-use super::Fault;
+use super::{
+    Fault,
+    tree::{Expression, Node, Operator, Reference, Step},
+};
 
 /// How deep blocks, parentheses and strings may be in each other: the reader and the evaluator call themselves for each.
 const DEPTH: usize = 40;
 /// How often something may be begun: a bracket that turns out to be text is read twice, and so is what is in it.
 const WORK: usize = 200_000;
-
-/// A piece of a template.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
-    Text(String),
-    Reference(Reference),
-    Set(Reference, Expression),
-    If(Vec<(Expression, Vec<Node>)>, Vec<Node>),
-    Foreach(String, Expression, Vec<Node>, usize),
-    Break,
-    Stop,
-}
-
-/// `$name.property.method(…)[…]`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Reference {
-    /// As it's written, which is what it prints if there's no such variable.
-    pub raw: String,
-    /// Backslashes before it.
-    pub escapes: usize,
-    /// `$!`: prints nothing rather than itself.
-    pub quiet: bool,
-    pub name: String,
-    pub steps: Vec<Step>,
-    pub line: usize,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
-    Property(String),
-    Method(String, Vec<Expression>),
-    Index(Expression),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Expression {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    /// In single quotes, or without anything to be put in.
-    Text(String),
-    /// In double quotes.
-    Template(Vec<Node>),
-    List(Vec<Expression>),
-    Map(Vec<(Expression, Expression)>),
-    Range(Box<Expression>, Box<Expression>, usize),
-    Reference(Reference),
-    Not(Box<Expression>),
-    Negative(Box<Expression>, usize),
-    Two(Operator, Box<Expression>, Box<Expression>, usize),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
-    Or,
-    And,
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Remainder,
-}
 
 /// Operators as they're written, how tightly they bind, longer ones first.
 const OPERATORS: &[(&str, Operator, u8)] = &[
