@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -51,11 +52,9 @@ static EDITION: LazyLock<String> = LazyLock::new(|| {
     for file in &FILES {
         hash.update(file.text);
     }
-    let hash = hash.finalize();
-    hash.iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut edition = BASE64_URL_SAFE_NO_PAD.encode(hash.finalize());
+    edition.truncate(16);
+    edition
 });
 
 /// Tells this page from others.

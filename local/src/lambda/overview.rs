@@ -25,8 +25,8 @@ pub struct FunctionView {
     pub log_group: String,
     /// What was published of it, with when, the oldest first.
     pub versions: Vec<(u64, Millis)>,
-    /// Names, versions, and the other version with its share where there's one.
-    pub aliases: Vec<(String, String, Option<(String, f64)>)>,
+    /// Its aliases.
+    pub aliases: Vec<Alias>,
     /// How many may run at once, if that's said.
     pub reserved: Option<u32>,
     /// What became of the last change: `Active`, `Pending`, `Updating`.
@@ -34,6 +34,9 @@ pub struct FunctionView {
     /// When `$LATEST` was last changed.
     pub modified: Millis,
 }
+
+/// An alias: its name, its version, and the other version with its share where there's one.
+pub type Alias = (String, String, Option<(String, f64)>);
 
 /// An event source mapping in a list of all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

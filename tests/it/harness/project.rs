@@ -99,6 +99,11 @@ impl Project {
         );
     }
 
+    /// Goes into a folder of the project: what runs from now on runs there.
+    pub fn enter(&mut self, folder: &str) {
+        self.dir = self.dir.join(folder);
+    }
+
     /// An empty folder with a cloud.
     pub fn empty(cloud: &Cloud) -> Self {
         let mut project = Self::offline();
