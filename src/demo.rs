@@ -100,5 +100,31 @@ pub fn script(template: Template) -> Script {
                 },
             },
         },
+        // Without the feed, which is a program of its own: prices come when it runs.
+        Template::Ticker => Script {
+            exchanges: &[
+                Exchange {
+                    send: r#"{"action":"symbols"}"#,
+                    way: DIRECT,
+                    expect: &[r#"{"symbol":"ACME","name":"Acme Tools"}"#],
+                },
+                Exchange {
+                    send: r#"{"action":"subscribe","symbol":"ACME"}"#,
+                    way: QUEUED,
+                    expect: &[r#"{"event":"subscribed","symbol":"ACME"}"#],
+                },
+            ],
+            edit: Edit {
+                what: "a company has another name",
+                file: "src/lib.rs",
+                from: "name: \"Acme Tools\"",
+                to: "name: \"Acme Tools and Daughters\"",
+                then: Exchange {
+                    send: r#"{"action":"symbols"}"#,
+                    way: DIRECT,
+                    expect: &["Acme Tools and Daughters"],
+                },
+            },
+        },
     }
 }

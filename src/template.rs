@@ -22,17 +22,20 @@ pub enum Template {
     Echo,
     /// Rooms: join, leave, say, who
     Chat,
+    /// A stock simulation: symbols, a feed, prices for late joiners
+    Ticker,
 }
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Echo, Self::Chat];
+    pub const ALL: [Self; 3] = [Self::Echo, Self::Chat, Self::Ticker];
 
     /// Its name, and its folder's.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Echo => "echo",
             Self::Chat => "chat",
+            Self::Ticker => "ticker",
         }
     }
 }

@@ -15,7 +15,7 @@ fn what_init_writes_passes_its_own_tests_without_a_cloud() {
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .expect("the host's target");
-    for template in ["echo", "chat"] {
+    for template in ["echo", "chat", "ticker"] {
         let project = Project::init(template, &cloud);
         // As handlers are built, so that their dependencies are built once for this and all other tests.
         let _ = project
