@@ -52,10 +52,7 @@ impl Default for Console {
 }
 
 /// Answers at `/` and below `/_wsless/`. Pages of other origins were refused before.
-pub(crate) async fn answer(
-    cloud: &Arc<Cloud>,
-    request: Request<Incoming>,
-) -> Response<wire::Body> {
+pub(crate) async fn answer(cloud: &Arc<Cloud>, request: Request<Incoming>) -> Response<wire::Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     if let Some(file) = page::file(path) {

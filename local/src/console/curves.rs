@@ -50,7 +50,13 @@ impl Look {
         for api in apis {
             let curve = |name, metric, statistic, unit| {
                 let dimensions = [("ApiId", api.api_id.as_str())];
-                self.curve(region, "AWS/ApiGateway", metric, &dimensions, (name, statistic, unit))
+                self.curve(
+                    region,
+                    "AWS/ApiGateway",
+                    metric,
+                    &dimensions,
+                    (name, statistic, unit),
+                )
             };
             groups.push(json!({
                 "kind": "api", "region": region.name, "name": api.name, "id": api.api_id,
@@ -66,7 +72,13 @@ impl Look {
         for function in region.lambda.function_views() {
             let curve = |name, metric, statistic, unit| {
                 let dimensions = [("FunctionName", function.name.as_str())];
-                self.curve(region, "AWS/Lambda", metric, &dimensions, (name, statistic, unit))
+                self.curve(
+                    region,
+                    "AWS/Lambda",
+                    metric,
+                    &dimensions,
+                    (name, statistic, unit),
+                )
             };
             groups.push(json!({
                 "kind": "function", "region": region.name, "name": function.name,

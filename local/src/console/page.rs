@@ -52,7 +52,10 @@ static EDITION: LazyLock<String> = LazyLock::new(|| {
         hash.update(file.text);
     }
     let hash = hash.finalize();
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 });
 
 /// Tells this page from others.
@@ -71,9 +74,7 @@ pub fn answer(file: &File, method: &Method, headers: &HeaderMap) -> Response<Ful
     let mut response = Response::new(Full::default());
     if method != Method::GET && method != Method::HEAD {
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-        response
-            .headers_mut()
-            .extend([known(ALLOW, "GET, HEAD")]);
+        response.headers_mut().extend([known(ALLOW, "GET, HEAD")]);
         return response;
     }
     let etag = format!("\"{}\"", edition());

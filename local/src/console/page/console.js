@@ -115,7 +115,8 @@ function where(thing) {
 }
 
 let noticeTimer = 0;
-function notice(text, lasts = 8000) {
+function notice(text, lasts = 8000, kind = "") {
+  $("notice").className = kind;
   $("notice").textContent = text;
   $("notice").hidden = !text;
   clearTimeout(noticeTimer);
@@ -590,14 +591,25 @@ views.queues = (sections) => {
       return buttons;
     } },
   ], rows, (row) => `${keyed(row)}${isDead(row) ? " dead" : ""}`, "There are no queues.");
-  for (const line of $("queues").querySelectorAll("tr[data-key]")) line.classList.toggle("chosen", looked !== null && line.dataset.key.split(" ")[0] === keyed(looked));
+  for (const line of $("queues").querySelectorAll("tr[data-key]")) {
+    const isChosen = looked !== null && line.dataset.key.split(" ")[0] === keyed(looked);
+    line.classList.toggle("chosen", isChosen);
+    const button = line.querySelector("button");
+    button.setAttribute("aria-expanded", isChosen);
+    button.textContent = isChosen ? "Hide" : "Look";
+  }
   if (looked && (sections.has("queues") || sections.has("view"))) peek();
 };
 
 const total = (queue) => queue.counts.visible + queue.counts.in_flight + queue.counts.delayed;
 
 async function redrive(queue) {
-  if (await act("redrive", { region: queue.region, queue: queue.name })) peek();
+  let answer;
+  try { answer = await ask("redrive", { region: queue.region, queue: queue.name }); } catch (error) { notice(error.message); return; }
+  if (answer.failure === "CouldNotDetermineMessageSource") notice("Not moved: these messages were sent to the queue itself, so there is no queue that they came from.");
+  else if (answer.failure) notice(`Not moved: ${answer.failure}`);
+  else notice(answer.status === "RUNNING" ? "They are being moved." : `${plural(answer.moved ?? 0, "message was", "messages were")} moved back.`, 5000, "good");
+  peek();
 }
 
 function look(queue) {
@@ -627,7 +639,7 @@ async function peek() {
     const further = { ...rest, ...(Object.keys(message.messageAttributes ?? {}).length ? { attributes: message.messageAttributes } : {}) };
     return el("li", {},
       el("div.facts", {},
-        tag(message.state, message.state === "visible" ? "" : "warn"),
+        tag(message.state === "visible" ? "waiting" : message.state, message.state === "visible" ? "" : "warn"),
         el("code", {}, message.id),
         sent ? el("span", {}, `sent at ${clock(Number(sent))}`) : null,
         el("span", {}, `received ${plural(Number(count ?? 0), "time")}`),
@@ -786,7 +798,7 @@ function drawnLine(line) {
     el("div.says", {},
       el("span.who", {}, handlerOf(line.group)),
       kind || ["debug", "trace"].includes(read.level) ? el("span.level", {}, read.level) : null,
-      read.says, fields),
+      read.says ? el("span.text", {}, read.says.replaceAll("\t", "  ")) : null, fields),
     read.more ? el("pre.more", {}, read.more) : null);
 }
 
