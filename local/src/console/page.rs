@@ -1,6 +1,6 @@
 //! The page's three files, which are in the binary.
 
-use std::sync::LazyLock;
+use std::{fmt::Write as _, sync::LazyLock};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -52,10 +52,11 @@ static EDITION: LazyLock<String> = LazyLock::new(|| {
         hash.update(file.text);
     }
     let hash = hash.finalize();
-    hash.iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut edition = String::new();
+    for byte in hash.iter().take(8) {
+        let _ = write!(edition, "{byte:02x}");
+    }
+    edition
 });
 
 /// Tells this page from others.

@@ -851,7 +851,7 @@ views.resources = () => {
     { name: "Function", kind: "id", of: (row) => both(row.name, [`role ${row.role}`, where(row)].filter(Boolean).join("; ")) },
     { name: "State", of: (row) => tag(row.status.toLowerCase(), STATES[row.status] ?? "warn") },
     { name: "Runtime", of: (row) => both(row.runtime, `${row.memory} MB, ${row.timeout} s${row.reserved == null ? "" : `, ${row.reserved} at once`}`) },
-    { name: "Aliases", of: (row) => row.aliases.map(([name, version, other]) => `${name} → ${version}${other ? ` (${Math.round(other[1] * 100)} % → ${other[0]})` : ""}`).join(", ") },
+    { name: "Aliases", of: (row) => row.aliases.map(({ name, version, other }) => `${name} → ${version}${other ? ` (${Math.round(other[1] * 100)} % → ${other[0]})` : ""}`).join(", ") },
     { name: "Versions", kind: "n", of: (row) => (row.versions.length ? row.versions.slice(-5).map(([number]) => number).join(", ") : "none") },
     { name: "Changed", kind: "n", of: (row) => `${ago(row.modified)} ago` },
   ], state.functions, placed, "There are no functions.");
