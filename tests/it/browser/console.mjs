@@ -131,7 +131,10 @@ try {
   await pictures("logs");
 
   await go("resources");
-  await step("the resources aren't there", () => page.waitForSelector("#resources .api"));
+  await step("the resources aren't there", async () => {
+    await see("#resources .api dt", ROUTE);
+    must(!(await page.innerText("main")).includes("[object"), "something isn't put into words");
+  });
   await pictures("resources");
 
   await go("metrics");

@@ -18,7 +18,7 @@ function el(kind, attributes, ...children) {
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value != null) made.setAttribute(name, value);
   }
-  for (const child of children.flat()) if (child != null && child !== "") made.append(child);
+  for (const child of children.flat(Infinity)) if (child != null && child !== "") made.append(child);
   return made;
 }
 
@@ -896,7 +896,7 @@ function drawnApi(api) {
     return [el("dt", {}, stage), el("dd", {}, routes ? `ws://${location.host}/_aws/execute-api/${api.name}/${stage}` : "nothing is deployed on it")];
   });
   const deployed = new Set(Object.values(api.deployed).flat());
-  const routes = api.routes.map(([key, target]) => [el("dt", {}, key), el("dd", {}, called(target), deployed.has(key) || !api.stages.length ? "" : " (not deployed)")]);
+  const routes = api.routes.toSorted(([a], [b]) => a.localeCompare(b)).map(([key, target]) => [el("dt", {}, key), el("dd", {}, called(target), deployed.has(key) || !api.stages.length ? "" : " (not deployed)")]);
   return el("div.api", {},
     el("div", {}, el("strong", {}, api.name), " ", el("code.dim", {}, api.apiId), " ", el("small", {}, `routes by ${api.routeSelectionExpression}${where(api) && `; ${api.region}`}`)),
     el("dl", { "aria-label": "Stages" }, stages),
@@ -990,7 +990,7 @@ function plot({ name, unit }) {
       under.setAttribute("d", runs.filter((run) => run.length > 1).map((run) => `M${x(run[0]).toFixed(1)} ${HIGH}L${through(run)}L${x(run.at(-1)).toFixed(1)} ${HIGH}Z`).join(""));
       dots.setAttribute("d", runs.filter((run) => run.length === 1).map((run) => `M${through(run)}h.01`).join(""));
       const sum = known.reduce((all, one) => all + one, 0);
-      summary = isTime ? (known.length ? `${said(known.at(-1))} now` : "none") : name === "at once" ? `${said(top)} at most` : said(sum);
+      summary = isTime ? (known.length ? `${said(known.at(-1))} last` : "none") : name === "at once" ? `${said(top)} at most` : said(sum);
       root.classList.toggle("some", sum > 0);
       drawn.setAttribute("aria-label", `${name}: ${summary} over the last ${$("minutes").selectedOptions[0].textContent}, at most ${said(top)} in ${lasted(span)}`);
       axis.children[0].textContent = clock(spans[0].at, false).slice(0, 5);
