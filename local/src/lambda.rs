@@ -42,7 +42,7 @@ use crate::{
 
 pub use self::{
     functions::zip,
-    overview::{FunctionView, MappingView},
+    overview::{AliasView, FunctionView, MappingView},
     run::{invoke, runtime_api},
 };
 

@@ -23,7 +23,7 @@ mod query;
 mod s3;
 pub(crate) mod sigv4;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod xml;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};

@@ -1,6 +1,6 @@
 //! What a person may do from the page: move dead letters back, empty a queue, close a connection, push a text to one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::{HeaderMap, body::Incoming};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{nothing, overview::call, region};
 use crate::{
-    call::{Call, Service},
+    call::{Call, Payload, Service},
     cloud::{self, Cloud},
     error::{AwsError, Result},
     wire::body,
@@ -18,6 +18,10 @@ use crate::{
 const HEADER: &str = "x-wsless-console";
 /// The most that is sent: a push's 128 KB, each byte of which may be six in JSON.
 const MOST: usize = 1024 * 1024;
+
+/// How often a redrive is looked at, and how many times.
+const MOVING_LOOK: Duration = Duration::from_millis(50);
+const MOVING_LOOKS: usize = 20;
 
 /// Answers a request to do something.
 pub async fn answer(
@@ -79,7 +83,35 @@ pub async fn perform(cloud: &Arc<Cloud>, act: &str, input: &Value) -> Result<Val
         _ => return Err(nothing()),
     };
     cloud::perform(&asked).await.map_err(worded)?;
+    if act == "redrive" {
+        return moved(of(
+            Service::Sqs,
+            "ListMessageMoveTasks",
+            json!({ "SourceArn": asked.input.get("SourceArn") }),
+        ))
+        .await;
+    }
     Ok(json!({}))
+}
+
+/// What became of a redrive: it's over soon, or goes on without being watched.
+async fn moved(asked: Call) -> Result<Value> {
+    for _ in 0..MOVING_LOOKS {
+        let answer = cloud::perform(&asked).await?;
+        let Payload::Members(tasks) = answer.payload else {
+            break;
+        };
+        let told = |name: &str| tasks.pointer(&format!("/Results/0/{name}")).cloned();
+        if told("Status").is_some_and(|status| status != "RUNNING") {
+            return Ok(json!({
+                "status": told("Status"),
+                "moved": told("ApproximateNumberOfMessagesMoved"),
+                "failure": told("FailureReason"),
+            }));
+        }
+        tokio::time::sleep(MOVING_LOOK).await;
+    }
+    Ok(json!({ "status": "RUNNING" }))
 }
 
 /// Some of AWS's errors say nothing.

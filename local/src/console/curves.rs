@@ -1,11 +1,14 @@
 //! The metrics that the page plots: each API's and each function's, as CloudWatch has them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::{
     clock::Millis,
     cloud::{Cloud, Region},
     cloudwatch::Tick,
+    gateway::Overview,
 };
 
 /// Fine spans are kept for three hours; ten seconds each are too many to see beyond half an hour.
@@ -34,12 +37,13 @@ impl Look {
     fn at(&self, region: &Region) -> Vec<Value> {
         let mut groups = Vec::new();
         let apis = region.gateway.overview();
-        let closed = points(&region.sockets.closings(self.minutes, self.span_s));
-        if !apis.is_empty() || region.sockets.count() > 0 {
+        if !apis.is_empty() {
+            let closed = region.sockets.closings(self.minutes, self.span_s);
             groups.push(json!({
                 "kind": "connections", "region": region.name, "name": "Connections",
                 "curves": [
-                    { "name": "closed", "unit": "Count", "points": closed },
+                    { "name": "opened", "unit": "Count", "points": self.opened(region, &apis) },
+                    { "name": "closed", "unit": "Count", "points": points(&closed) },
                 ],
             }));
         }
@@ -57,7 +61,6 @@ impl Look {
             groups.push(json!({
                 "kind": "api", "region": region.name, "name": api.name, "id": api.api_id,
                 "curves": [
-                    curve("connections opened", "ConnectCount", "Sum", "Count"),
                     curve("messages", "MessageCount", "Sum", "Count"),
                     curve("integration latency, p95", "IntegrationLatency", "p95", "Milliseconds"),
                     curve("client errors", "ClientError", "Sum", "Errors"),
@@ -89,6 +92,27 @@ impl Look {
             }));
         }
         groups
+    }
+
+    /// How many connections were opened, with all APIs together.
+    fn opened(&self, region: &Region, apis: &[Overview]) -> Vec<(Millis, f64)> {
+        let mut opened = BTreeMap::new();
+        for api in apis {
+            let dimensions = [("ApiId", api.api_id.as_str())];
+            let (minutes, span_s) = (self.minutes, self.span_s);
+            let cloudwatch = &region.cloudwatch;
+            for tick in cloudwatch.curve(
+                "AWS/ApiGateway",
+                "ConnectCount",
+                &dimensions,
+                "Sum",
+                minutes,
+                span_s,
+            ) {
+                *opened.entry(tick.at).or_default() += tick.value;
+            }
+        }
+        opened.into_iter().collect()
     }
 
     fn curve(

@@ -181,3 +181,52 @@ impl Teller {
 fn event(name: &str, data: &Value) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, clock::Millis};
+
+    #[tokio::test]
+    async fn who_lags_loses_the_oldest_lines_and_is_told() {
+        let cloud = Cloud::for_test(Options::default());
+        let region = cloud.region("eu-west-1").unwrap();
+        region.logs.create_group("g").unwrap();
+        region.logs.create_stream("g", "s").unwrap();
+        let write = |count: usize| {
+            let now = Millis::now();
+            let events = (0..count).map(|index| (now, format!("line {index}")));
+            region
+                .logs
+                .put(&region, "g", "s", events.collect())
+                .unwrap();
+        };
+        let told = |teller: &mut Teller| -> Value {
+            let event = teller.lines().expect("lines");
+            let text = std::str::from_utf8(&event).unwrap();
+            let data = text.strip_prefix("event: logs\ndata: ").unwrap();
+            serde_json::from_str(data).unwrap()
+        };
+        write(PAST + 7);
+        let mut teller = Teller::default();
+        teller.follow(&cloud);
+        let past = told(&mut teller);
+        assert_eq!(past["lines"].as_array().unwrap().len(), PAST);
+        assert_eq!(past["missed"], 0, "what is past isn't lost");
+        assert!(teller.lines().is_none());
+        write(LINES + 3);
+        let came = told(&mut teller);
+        assert_eq!(came["missed"], 3);
+        assert_eq!(came["lines"][0][4], "line 3");
+    }
+
+    #[test]
+    fn a_section_is_told_when_it_changed() {
+        let mut teller = Teller::default();
+        let sections = |queues: Value| Sections::from([("apis", json!([])), ("queues", queues)]);
+        assert!(teller.changed(sections(json!([]))).is_some());
+        assert!(teller.changed(sections(json!([]))).is_none());
+        let changed = teller.changed(sections(json!([1]))).unwrap();
+        assert_eq!(changed, "event: overview\ndata: {\"queues\":[1]}\n\n");
+    }
+}

@@ -1,8 +1,7 @@
 //! The page's three files, which are in the binary.
 
-use std::sync::LazyLock;
+use std::{fmt::Write as _, sync::LazyLock};
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -52,8 +51,11 @@ static EDITION: LazyLock<String> = LazyLock::new(|| {
     for file in &FILES {
         hash.update(file.text);
     }
-    let mut edition = BASE64_URL_SAFE_NO_PAD.encode(hash.finalize());
-    edition.truncate(16);
+    let hash = hash.finalize();
+    let mut edition = String::new();
+    for byte in hash.iter().take(8) {
+        let _ = write!(edition, "{byte:02x}");
+    }
     edition
 });
 

@@ -25,8 +25,8 @@ pub struct FunctionView {
     pub log_group: String,
     /// What was published of it, with when, the oldest first.
     pub versions: Vec<(u64, Millis)>,
-    /// Its aliases.
-    pub aliases: Vec<Alias>,
+    /// Its aliases, by name.
+    pub aliases: Vec<AliasView>,
     /// How many may run at once, if that's said.
     pub reserved: Option<u32>,
     /// What became of the last change: `Active`, `Pending`, `Updating`.
@@ -35,8 +35,16 @@ pub struct FunctionView {
     pub modified: Millis,
 }
 
-/// An alias: its name, its version, and the other version with its share where there's one.
-pub type Alias = (String, String, Option<(String, f64)>);
+/// An alias of a function.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AliasView {
+    /// Its name.
+    pub name: String,
+    /// The version that it names.
+    pub version: String,
+    /// The other version that it leads to, with its share.
+    pub other: Option<(String, f64)>,
+}
 
 /// An event source mapping in a list of all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,9 +89,10 @@ impl Lambda {
                 aliases: function
                     .aliases
                     .values()
-                    .map(|alias| {
-                        let other = alias.other.clone();
-                        (alias.name.clone(), alias.version.clone(), other)
+                    .map(|alias| AliasView {
+                        name: alias.name.clone(),
+                        version: alias.version.clone(),
+                        other: alias.other.clone(),
                     })
                     .collect(),
                 reserved: function.reserved,

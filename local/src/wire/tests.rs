@@ -38,20 +38,20 @@ pub fn call(service: Service, operation: &str) -> Call {
 }
 
 /// A cloud that listens, and what is needed to talk to it.
-struct Wire {
-    running: Running,
+pub(crate) struct Wire {
+    pub running: Running,
 }
 
 /// An answer as it came.
 #[derive(Debug)]
-struct Heard {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Heard {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Heard {
-    fn header(&self, wanted: &str) -> Option<&str> {
+    pub fn header(&self, wanted: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case(wanted).then(|| value.trim())
@@ -66,11 +66,11 @@ impl Wire {
         }
     }
 
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(Options::default()).await
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.running.cloud().address)
             .await
             .unwrap()
@@ -88,7 +88,7 @@ impl Wire {
     }
 
     /// Sends a request; nothing comes back if the line is cut.
-    async fn send(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Heard> {
+    pub async fn send(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Heard> {
         let mut request = format!("{line} HTTP/1.1\r\n");
         let named = |wanted: &str| {
             headers
