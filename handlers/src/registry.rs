@@ -131,6 +131,8 @@ impl Registry {
     ///
     /// Who wants to give it to a connection that joins, joins first and reads then: what is sent in between comes as
     /// a member's. It may come by both ways, and the newer text before the older: a text should say how old it is.
+    /// Since the index of members is a moment behind, what is sent within that moment, but after the reading, still
+    /// reaches only those who were there before; the next text reaches all.
     pub async fn retained(&self, room: &str) -> Result<Option<String>, RegistryError> {
         check(room)?;
         let found = self.store.retained(room).await?;

@@ -75,11 +75,12 @@ async fn run(options: &Options) -> Result<(), Error> {
         sent: 0,
         pause: Duration::ZERO,
     };
+    let symbols: Vec<_> = options.stocks.iter().map(|stock| stock.symbol).collect();
     println!(
-        "{} prices a second of {} symbols to {}, seed {seed}. Ctrl-C ends it.",
-        options.rate,
-        options.stocks.len(),
+        "Prices of {} to {}, {} a second, seed {seed}. Ctrl-C ends it.",
+        symbols.join(", "),
         feed.publisher.queue_url(),
+        options.rate,
     );
     // Whatever is wrong with the queue or the rights to it shows here, and ends it. What goes wrong later is waited out.
     let opening = feed.opening();
