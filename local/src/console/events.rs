@@ -185,13 +185,14 @@ fn event(name: &str, data: &Value) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, clock::Millis};
+    use crate::{Options, call::Service, clock::Millis, console::tests::ask};
 
     #[tokio::test]
     async fn who_lags_loses_the_oldest_lines_and_is_told() {
         let cloud = Cloud::for_test(Options::default());
         let region = cloud.region("eu-west-1").unwrap();
-        region.logs.create_group("g").unwrap();
+        let group = serde_json::json!({ "logGroupName": "g" });
+        let _ = ask(&cloud, Service::Logs, "CreateLogGroup", group).await;
         region.logs.create_stream("g", "s").unwrap();
         let write = |count: usize| {
             let now = Millis::now();

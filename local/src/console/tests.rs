@@ -18,8 +18,18 @@ use crate::{
 const REGION: &str = "eu-west-1";
 
 async fn done(cloud: &std::sync::Arc<Cloud>, operation: &str, input: Value) -> Value {
+    ask(cloud, Service::Sqs, operation, input).await
+}
+
+/// What an operation answers the owner.
+pub async fn ask(
+    cloud: &std::sync::Arc<Cloud>,
+    service: Service,
+    operation: &str,
+    input: Value,
+) -> Value {
     let region = cloud.region(REGION).unwrap();
-    let call = call(cloud, &region, Service::Sqs, operation, input);
+    let call = call(cloud, &region, service, operation, input);
     match cloud::perform(&call).await.unwrap().payload {
         Payload::Members(members) => members,
         _ => Value::Null,
@@ -312,7 +322,8 @@ async fn the_stream_tells_the_past_and_then_what_comes() {
     let wire = Wire::new().await;
     let cloud = wire.running.cloud();
     let region = cloud.region(REGION).unwrap();
-    region.logs.create_group("/aws/lambda/hello").unwrap();
+    let group = json!({ "logGroupName": "/aws/lambda/hello" });
+    let _ = ask(cloud, Service::Logs, "CreateLogGroup", group).await;
     region.logs.create_stream("/aws/lambda/hello", "s").unwrap();
     let write = |text: &str| {
         let events = vec![(Millis::now(), text.to_owned())];

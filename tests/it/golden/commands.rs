@@ -3,8 +3,11 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 11] = [
     "init",
+    "demo",
+    "dev",
+    "local",
     "build",
     "plan",
     "deploy",
