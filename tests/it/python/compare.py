@@ -87,7 +87,7 @@ def functions(role):
         FunctionName="f", Runtime="provided.al2023", Handler="bootstrap", Role=role, Code={"ZipFile": zipped()}, Timeout=60
     )
     make = functions.create_function
-    ask("function without code", make, **{**wanted, "Code": {}})
+    ask("function without code", make, **{**wanted, "FunctionName": "codeless", "Code": {}})
     ask("function of garbage", make, **{**wanted, "FunctionName": "garbage", "Code": {"ZipFile": b"no zip"}})
     ask("function of no role", make, **{**wanted, "FunctionName": "noone", "Role": role + "-none"})
     other = role.rsplit("/", 1)[0] + "/other"
@@ -196,7 +196,7 @@ def gateway(account):
     ask("tags of no api", gateway.get_tags, ResourceArn="arn:aws:apigateway:us-east-1::/apis/none")
 
 
-def queues():
+def queues(account):
     sqs = client("sqs")
     ask("no queue", sqs.get_queue_url, QueueName="none")
     url = ask("queue", sqs.create_queue, QueueName="q", Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
@@ -208,7 +208,7 @@ def queues():
     ask("FIFO without its suffix", sqs.create_queue, QueueName="wrong", Attributes={"FifoQueue": "true"})
     ask("queue of retention 59", sqs.create_queue, QueueName="r", Attributes={"MessageRetentionPeriod": "59"})
     ask("queue of unknown attribute", sqs.create_queue, QueueName="u", Attributes={"Colour": "red"})
-    redrive = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:none", "maxReceiveCount": 1})
+    redrive = json.dumps({"deadLetterTargetArn": f"arn:aws:sqs:us-east-1:{account}:none", "maxReceiveCount": 1})
     ask("redrive to no queue", sqs.set_queue_attributes, QueueUrl=url, Attributes={"RedrivePolicy": redrive})
     sent = ask("message", sqs.send_message, lambda got: got["MD5OfMessageBody"], QueueUrl=url, MessageBody="hi")
     assert sent
@@ -318,9 +318,10 @@ def buckets():
 
 def main():
     role = roles()
-    queues()
+    account = role.split(":")[4]
+    queues(account)
     functions(role)
-    gateway(role.split(":")[4])
+    gateway(account)
     tables()
     logs()
     watching()
