@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use dynoxide::{Database, DynoxideError};
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     ACCOUNT,
@@ -188,10 +188,15 @@ pub async fn call(call: &Call) -> Result<Answer> {
         .to_string()
         .replace(&ours, LIBRARY_ARN);
     // SQLite waits for nobody: not on the threads that serve everybody else.
-    let answer = tokio::task::spawn_blocking(move || perform(&database, &operation, &input))
-        .await
-        .map_err(|error| AwsError::new(500, "InternalServerError", error.to_string()))??
-        .replace(LIBRARY_ARN, &ours);
+    let answer = tokio::task::spawn_blocking(move || {
+        if operation == "UpdateTimeToLive" {
+            refuse_the_same_time_to_live(&database, &input)?;
+        }
+        perform(&database, &operation, &input)
+    })
+    .await
+    .map_err(|error| AwsError::new(500, "InternalServerError", error.to_string()))??
+    .replace(LIBRARY_ARN, &ours);
     let mut answer: Value = serde_json::from_str(&answer)
         .map_err(|error| AwsError::new(500, "InternalServerError", error.to_string()))?;
     match call.operation.as_str() {
@@ -236,6 +241,38 @@ fn refuse_what_is_too_early(service: &DynamoDb, operation: &str, table: &str) ->
             "Requested resource not found",
         ),
     })
+}
+
+/// Turning expiry on where it's on, or off where it's off, is refused, which the library doesn't do [Terraform's provider
+/// compares first, since AWS answers `TimeToLive is already enabled`].
+fn refuse_the_same_time_to_live(database: &Database, input: &str) -> Result<()> {
+    let Ok(input) = serde_json::from_str::<Value>(input) else {
+        return Ok(());
+    };
+    let table = json!({"TableName": input["TableName"]}).to_string();
+    // A table that isn't there is the operation's own matter.
+    let Ok(now) = perform(database, "DescribeTimeToLive", &table) else {
+        return Ok(());
+    };
+    let now: Value = serde_json::from_str(&now).unwrap_or_default();
+    let now = &now["TimeToLiveDescription"];
+    let wanted = &input["TimeToLiveSpecification"];
+    let is_on = matches!(
+        now["TimeToLiveStatus"].as_str(),
+        Some("ENABLED" | "ENABLING")
+    );
+    let message = match (wanted["Enabled"].as_bool(), is_on) {
+        (Some(true), true) if now["AttributeName"] == wanted["AttributeName"] => {
+            "TimeToLive is already enabled".to_owned()
+        }
+        (Some(true), true) => format!(
+            "TimeToLive is active on a different AttributeName: current AttributeName is {}",
+            now["AttributeName"].as_str().unwrap_or_default()
+        ),
+        (Some(false), false) => "TimeToLive is already disabled".to_owned(),
+        _ => return Ok(()),
+    };
+    Err(AwsError::new(400, "ValidationException", message))
 }
 
 /// One operation of the library: its request from JSON, its answer as JSON.

@@ -232,7 +232,9 @@ impl Story<'_> {
             .collect();
         let width = functions.iter().map(|name| name.len()).max().unwrap_or(0);
         let lines = observe::recent(target.aws(), &scope, functions, since).await?;
-        let told = lines.iter().filter(|line| !log::is_metric(&line.text));
+        let told = lines
+            .iter()
+            .filter(|line| !log::is_metric(&line.text) && !log::is_frame(&line.text));
         for line in told.rev().take(12).collect::<Vec<_>>().into_iter().rev() {
             self.report.log_line(&line.handler, width, &line.text);
         }

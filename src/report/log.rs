@@ -17,6 +17,11 @@ pub fn is_lambdas(text: &str) -> bool {
     LAMBDAS.iter().any(|start| text.starts_with(start))
 }
 
+/// Whether it only says that an invocation, or a process, began or ended.
+pub fn is_frame(text: &str) -> bool {
+    is_lambdas(text) && !text.starts_with("REPORT ")
+}
+
 /// Whether it's an embedded metric, which is for CloudWatch.
 pub fn is_metric(text: &str) -> bool {
     text.starts_with('{') && text.contains("\"_aws\"")
@@ -80,6 +85,7 @@ mod tests {
         assert_eq!(shown("\u{1b}[2J"), "\u{241b}[2J");
         assert_eq!(shown("{\"message\":\"\\u001b[2J\"}"), "\u{241b}[2J");
         assert!(is_lambdas("START RequestId: 1 Version: 1"));
+        assert!(is_frame("END RequestId: 1") && !is_frame("REPORT RequestId: 1"));
         assert!(is_metric("{\"_aws\":{}}") && !is_metric("{\"message\":\"_aws\"}"));
     }
 }

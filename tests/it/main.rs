@@ -1,6 +1,7 @@
 //! The tests that run the real binary against clouds that this project didn't write.
 
 mod bad_input;
+mod clients;
 mod embedded;
 mod failures;
 mod golden;

@@ -219,3 +219,36 @@ async fn what_the_library_refuses_while_reading_is_a_validation_error() {
     );
     assert!(!refused.message.contains(" at line "), "{refused}");
 }
+
+#[tokio::test]
+async fn expiry_is_neither_turned_on_nor_off_twice() {
+    let cloud = Cloud::for_test(Options::default());
+    let _ = call(&cloud, "us-east-1", "CreateTable", table("things"))
+        .await
+        .unwrap();
+    let turn = async |enabled: bool, attribute: &str| {
+        let input = json!({
+            "TableName": "things",
+            "TimeToLiveSpecification": {"Enabled": enabled, "AttributeName": attribute},
+        });
+        let answer = call(&cloud, "us-east-1", "UpdateTimeToLive", input).await;
+        answer.map(drop).map_err(|refusal| refusal.message)
+    };
+    let refused = |words: &str| Err(words.to_owned());
+    assert_eq!(
+        turn(false, "expires").await,
+        refused("TimeToLive is already disabled")
+    );
+    assert_eq!(turn(true, "expires").await, Ok(()));
+    assert_eq!(
+        turn(true, "expires").await,
+        refused("TimeToLive is already enabled")
+    );
+    assert_eq!(
+        turn(true, "other").await,
+        refused(
+            "TimeToLive is active on a different AttributeName: current AttributeName is expires"
+        )
+    );
+    assert_eq!(turn(false, "expires").await, Ok(()));
+}

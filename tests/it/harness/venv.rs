@@ -30,6 +30,11 @@ impl Venv {
         Self::ensure("boto")
     }
 
+    /// The AWS CLI.
+    pub fn awscli() -> Self {
+        Self::ensure("awscli")
+    }
+
     /// zig as a linker (340 MB; made only when a test asks).
     pub fn zig() -> Self {
         Self::ensure("zig")
