@@ -41,7 +41,7 @@ impl Init {
         if self.dir != Path::new(".") {
             report.say(&format!("  cd {dir}"));
         }
-        report.say("  cargo test        test the handlers, without a cloud\n  wsless plan       see what deploying would make\n  wsless deploy     deploy it");
+        report.say("  cargo test        test the handlers, without a cloud\n  wsless dev        run it on this machine, without an account\n  wsless plan       see what deploying would make\n  wsless deploy     deploy it");
         report.result("init", json!({ "name": name, "template": self.template.as_str(), "dir": self.dir, "files": files }));
         Ok(exit::DONE)
     }
