@@ -276,9 +276,7 @@ fn perform(database: &Database, operation: &str, input: &str) -> Result<String> 
         ($($name:literal => $method:ident),+ $(,)?) => {
             match operation {
                 $($name => {
-                    let request = serde_json::from_str(input).map_err(|error| {
-                        AwsError::new(400, "SerializationException", error.to_string())
-                    })?;
+                    let request = serde_json::from_str(input).map_err(|error| unreadable(&error))?;
                     let answer = database.$method(request).map_err(|error| refusal(&error))?;
                     serde_json::to_string(&answer)
                         .map_err(|error| AwsError::new(500, "InternalServerError", error.to_string()))
@@ -311,6 +309,20 @@ fn perform(database: &Database, operation: &str, input: &str) -> Result<String> 
         "UpdateItem" => update_item,
         "UpdateTable" => update_table,
         "UpdateTimeToLive" => update_time_to_live,
+    }
+}
+
+/// A request that the library couldn't read. What breaks a constraint, it marks, and it's AWS's ValidationException.
+fn unreadable(error: &serde_json::Error) -> AwsError {
+    let mut words = error.to_string();
+    // Where in the request it is, is the parser's addition.
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    if words.ends_with(&place) {
+        words.truncate(words.len() - place.len());
+    }
+    match words.split_once("VALIDATION:") {
+        Some((_, words)) => AwsError::new(400, "ValidationException", words.to_owned()),
+        None => AwsError::new(400, "SerializationException", words),
     }
 }
 
