@@ -243,8 +243,8 @@ fn refuse_what_is_too_early(service: &DynamoDb, operation: &str, table: &str) ->
     })
 }
 
-/// Turning expiry on where it's on, or off where it's off, is refused, which the library doesn't do [Terraform's provider
-/// compares first, since AWS answers `TimeToLive is already enabled`].
+/// Turning expiry on where it is on, or off where it is off, is refused, which the library does not do. That both emulators
+/// accept it is listed as wrong [oracles 6]; the words are from memory.
 fn refuse_the_same_time_to_live(database: &Database, input: &str) -> Result<()> {
     let Ok(input) = serde_json::from_str::<Value>(input) else {
         return Ok(());

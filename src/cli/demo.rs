@@ -26,6 +26,9 @@ const STAGE: &str = "dev";
 /// How long an answer may take: a first call starts a process.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// How long logs may lag.
+const LOGGED: Duration = Duration::from_secs(10);
+
 /// See a whole system live on this machine, with no account
 ///
 /// Writes a template's project, builds it, deploys it to the embedded cloud, sends messages through it, shows logs and
@@ -231,7 +234,19 @@ impl Story<'_> {
             .chain(crate::stack::builtins(&project.manifest))
             .collect();
         let width = functions.iter().map(|name| name.len()).max().unwrap_or(0);
-        let lines = observe::recent(target.aws(), &scope, functions, since).await?;
+        // A function's lines are there a moment after it answered.
+        let began = Instant::now();
+        let lines = loop {
+            let lines =
+                observe::recent(target.aws(), &scope, functions.iter().copied(), since).await?;
+            let told = |line: &observe::LogLine| {
+                !log::is_lambdas(&line.text) && !log::is_metric(&line.text)
+            };
+            if lines.iter().any(told) || began.elapsed() > LOGGED {
+                break lines;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
         let told = lines
             .iter()
             .filter(|line| !log::is_metric(&line.text) && !log::is_frame(&line.text));

@@ -24,7 +24,7 @@ pub fn is_frame(text: &str) -> bool {
 
 /// Whether it's an embedded metric, which is for CloudWatch.
 pub fn is_metric(text: &str) -> bool {
-    text.starts_with('{') && text.contains("\"_aws\"")
+    text.starts_with('{') && text.contains("\"_aws\":")
 }
 
 /// The line without its end, safe for a terminal.

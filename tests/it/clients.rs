@@ -13,6 +13,8 @@ fn command(program: &std::path::Path, cloud: &Cloud) -> Command {
     command
         .env_clear()
         .envs(cloud.environment())
+        // Past the recorder, which passes an answer on when it's whole: a live tail never is.
+        .env("AWS_ENDPOINT_URL", cloud.emulator.endpoint())
         .env("AWS_DEFAULT_REGION", crate::harness::REGION)
         .env("PATH", std::env::var("PATH").unwrap_or_default())
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))

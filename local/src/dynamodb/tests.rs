@@ -252,3 +252,22 @@ async fn expiry_is_neither_turned_on_nor_off_twice() {
     );
     assert_eq!(turn(false, "expires").await, Ok(()));
 }
+
+#[tokio::test]
+async fn a_name_that_is_too_short_is_invalid_and_what_has_the_wrong_type_is_unreadable() {
+    let cloud = Cloud::for_test(Options::default());
+    let short = call(&cloud, "us-east-1", "CreateTable", table("t"))
+        .await
+        .unwrap_err();
+    assert_eq!(short.code, "ValidationException");
+    assert!(
+        short.message.starts_with("1 validation error detected"),
+        "{}",
+        short.message
+    );
+    let mistyped = json!({"TableName": ["things"]});
+    let mistyped = call(&cloud, "us-east-1", "DescribeTable", mistyped)
+        .await
+        .unwrap_err();
+    assert_eq!(mistyped.code, "SerializationException");
+}

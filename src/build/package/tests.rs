@@ -158,12 +158,12 @@ fn for_this_machine_nothing_is_inspected_or_compressed_and_its_zip_isnt_lambdas(
     let path = folder.path().join("echo");
     let bytes = vec![b'x'; 10_000];
     std::fs::write(&path, &bytes).unwrap();
-    let outcome = package_now("echo", &path, folder.path(), Platform::Host).unwrap();
+    let outcome = package_now("echo", &path, &folder.path().join("host"), Platform::Host).unwrap();
     let Outcome::Packaged(artifact, _) = outcome else {
         panic!("refused");
     };
     assert!(artifact.zip_bytes > 10_000, "{artifact:?}");
     assert_eq!(artifact.architecture, Architecture::of_this_machine());
-    assert!(read_package(folder.path(), "echo", LAMBDA, None).is_none());
-    assert!(read_package(folder.path(), "echo", Platform::Host, None).is_some());
+    assert!(read_package(&folder.path().join("host"), "echo", LAMBDA, None).is_none());
+    assert!(read_package(&folder.path().join("host"), "echo", Platform::Host, None).is_some());
 }

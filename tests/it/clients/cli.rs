@@ -18,7 +18,7 @@ impl Cli<'_> {
         command(&self.venv.bin("aws"), self.cloud)
             .current_dir(self.dir)
             // Version 1 goes to SQS's old address whatever AWS_ENDPOINT_URL says.
-            .args(["--endpoint-url", &self.cloud.recorder.endpoint()])
+            .args(["--endpoint-url", &self.cloud.emulator.endpoint()])
             .args(["--output", "json"])
             .args(arguments)
             .output()
@@ -177,11 +177,15 @@ fn watching(aws: &Cli<'_>) {
 }
 
 fn tables(aws: &Cli<'_>) {
-    let of = ["--table-name", "t"];
+    let of = ["--table-name", "things"];
     let table = |operation, more: &[&str]| {
         let arguments = [&["dynamodb", operation], &of[..], more].concat();
         aws.does(&arguments)
     };
+    aws.is_refused(
+        "ValidationException",
+        &["dynamodb", "describe-table", "--table-name", "t"],
+    );
     table(
         "create-table",
         &[
@@ -202,6 +206,6 @@ fn tables(aws: &Cli<'_>) {
     table("delete-table", &[]);
     aws.is_refused(
         "ResourceNotFoundException",
-        &["dynamodb", "scan", "--table-name", "t"],
+        &["dynamodb", "scan", "--table-name", "things"],
     );
 }
