@@ -72,11 +72,12 @@ impl Target {
         &self.aws
     }
 
-    /// Brings the cloud to what the project says.
+    /// Brings the cloud to what the project says. Asked to stop, it begins nothing more and frees the lock.
     pub async fn deploy(
         &self,
         project: &Project,
         artifacts: &Artifacts,
+        stop: &Stop,
     ) -> Result<Deployed, Vec<Diagnostic>> {
         let scope = project.scope(self.aws.identity());
         let codes = project
@@ -87,7 +88,7 @@ impl Target {
             command: "deploy".to_owned(),
             commit: project.commit().await,
         };
-        Box::pin(self.run(&scope, &stack, &about)).await
+        Box::pin(self.run(&scope, &stack, &about, stop)).await
     }
 
     /// Takes all of the project's stage away.
@@ -97,7 +98,8 @@ impl Target {
             command: "destroy".to_owned(),
             commit: None,
         };
-        Box::pin(self.run(&scope, &Stack::default(), &about)).await
+        let stop = Stop::default();
+        Box::pin(self.run(&scope, &Stack::default(), &about, &stop)).await
     }
 
     async fn run(
@@ -105,6 +107,7 @@ impl Target {
         scope: &Scope,
         stack: &Stack,
         about: &About,
+        stop: &Stop,
     ) -> Result<Deployed, Vec<Diagnostic>> {
         let began = Instant::now();
         let engine = Engine {
@@ -113,7 +116,7 @@ impl Target {
             stack,
             types: resource::ALL,
             observer: &|_| (),
-            stop: &Stop::default(),
+            stop,
             allow_data_loss: true,
         };
         let look = engine.look().await.map_err(|error| error.diagnostics())?;

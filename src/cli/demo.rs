@@ -15,6 +15,7 @@ use crate::{
     demo::{Exchange, Script, script},
     dev::{Deployed, Target},
     diagnostic::Diagnostic,
+    engine::apply::Stop,
     observe,
     project::Project,
     report::{Report, Summary, log},
@@ -101,7 +102,12 @@ impl Demo {
         story.chapter("Deploy");
         let target = Target::connect(&endpoint, None).await?;
         let since = Timestamp::now();
-        let deployed = story.deployed("deploy", target.deploy(&project, &artifacts).await?)?;
+        let deployed = story.deployed(
+            "deploy",
+            target
+                .deploy(&project, &artifacts, &Stop::default())
+                .await?,
+        )?;
         let address = deployed.endpoint.unwrap_or_default();
         report.say(&address);
 
@@ -300,7 +306,12 @@ impl Story<'_> {
         let began = Instant::now();
         let project = Self::project(folder)?;
         let (artifacts, _) = work::build(&project, self.report).await?;
-        let _ = self.deployed("redeploy", target.deploy(&project, &artifacts).await?)?;
+        let _ = self.deployed(
+            "redeploy",
+            target
+                .deploy(&project, &artifacts, &Stop::default())
+                .await?,
+        )?;
         self.fact(
             "change",
             began.elapsed(),

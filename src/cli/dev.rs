@@ -17,6 +17,7 @@ use crate::{
     build,
     dev::{Deployed, Target, Watch},
     diagnostic::Diagnostic,
+    engine::apply::Stop,
     project::{self, Project},
     report::{Report, Summary, log},
 };
@@ -45,24 +46,36 @@ impl Dev {
             .canonicalize()?;
         let mut signals = Signals::listen()?;
         let here = self.cloud.start(Some(folder.clone()), report).await?;
-        let ended = tokio::select! {
-            ended = self.work(global, report, &here, &folder) => ended,
-            () = signals.received() => Ok(()),
+        let stop = Stop::default();
+        let ended = {
+            let mut work = Box::pin(self.work(global, report, &here, &folder, &stop));
+            tokio::select! {
+                ended = &mut work => ended,
+                () = signals.received() => {
+                    report.note("Ending.");
+                    stop.request();
+                    // What is being deployed frees its lock first: with --keep, the next run would find it held.
+                    tokio::select! {
+                        ended = &mut work => ended,
+                        () = signals.received() => Ok(()),
+                    }
+                }
+            }
         };
-        report.note("Ending.");
         let stopped = here.cloud.stop().await;
         ended?;
         stopped.map_err(|error| Diagnostic::error("local::stop", error.to_string()))?;
         Ok(exit::DONE)
     }
 
-    /// Round after round; ends only if files can't be watched.
+    /// Round after round, until it's asked to stop. Ends otherwise only if files can't be watched.
     async fn work(
         &self,
         global: &Global,
         report: &Report,
         here: &Here,
         folder: &Path,
+        stop: &Stop,
     ) -> Result<(), Failure> {
         let folders: Vec<PathBuf> = build::source_folders(folder).await.into_iter().collect();
         let mut watch = Watch::new(&folders).map_err(|error| {
@@ -77,7 +90,7 @@ impl Dev {
                 built = self.build(global, report) => match built {
                     Ok((project, artifacts, build)) => {
                         let began = Instant::now();
-                        match Self::deploy(global, here, &project, &artifacts).await {
+                        match Self::deploy(global, here, &project, &artifacts, stop).await {
                             Ok(deployed) => {
                                 show(report, here, &deployed, began, build, is_first);
                                 if following.is_empty() {
@@ -97,9 +110,12 @@ impl Dev {
                     changed(report, folder, &path);
                     continue;
                 }
+                () = stop.requested() => return Ok(()),
             }
-            let path = watch.changed().await;
-            changed(report, folder, &path);
+            tokio::select! {
+                path = watch.changed() => changed(report, folder, &path),
+                () = stop.requested() => return Ok(()),
+            }
         }
     }
 
@@ -123,6 +139,7 @@ impl Dev {
         here: &Here,
         project: &Project,
         artifacts: &build::Artifacts,
+        stop: &Stop,
     ) -> Result<Deployed, Vec<Diagnostic>> {
         let region = global
             .region
@@ -131,7 +148,7 @@ impl Dev {
         let target = Target::connect(&here.cloud.endpoint(), region)
             .await
             .map_err(|error| vec![error.diagnostic()])?;
-        target.deploy(project, artifacts).await
+        target.deploy(project, artifacts, stop).await
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde_json::Value;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     address::Address,
@@ -34,17 +37,30 @@ const STOP_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Asks a running apply to begin no further step.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicBool);
+pub struct Stop {
+    is_requested: AtomicBool,
+    requests: Notify,
+}
 
 impl Stop {
     /// Asks.
     pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.is_requested.store(true, Ordering::SeqCst);
+        self.requests.notify_waiters();
     }
 
     /// Whether anybody asked.
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.is_requested.load(Ordering::SeqCst)
+    }
+
+    /// Waits until somebody asks.
+    pub async fn requested(&self) {
+        // Made before the look, so that a request between the two is heard.
+        let request = self.requests.notified();
+        if !self.is_requested() {
+            request.await;
+        }
     }
 }
 

@@ -71,6 +71,13 @@ fn the_demo_plays_each_template_to_its_end_and_leaves_nothing() {
                 "still here.",
             ],
         ),
+        (
+            "ticker",
+            &[
+                "{\"event\":\"subscribed\",\"symbol\":\"ACME\"}",
+                "Acme Tools and Daughters",
+            ],
+        ),
     ] {
         let mut output = project
             .wsless(["demo", "--once", "--template", template])
@@ -235,4 +242,28 @@ fn a_cloud_that_cant_be_had_as_asked_says_why() {
         .wsless(["dev"])
         .exits(1)
         .warns("there is no wsless.toml");
+}
+
+#[test]
+fn dev_that_is_ended_while_it_deploys_frees_the_lock_that_a_kept_cloud_would_remember() {
+    let mut project = alone();
+    let _ = project.wsless(["init", "echo"]).succeeds();
+    project.enter("echo");
+    project.build_apart();
+    let kept = ["dev", "--port", "0", "--keep", ".cloud", "--output", "json"];
+    let slow = ["--fault", "lambda:CreateFunction=delay(3s)"];
+    let dev = project.start(kept.into_iter().chain(slow));
+    wait_for("the deployment to take the lock", BOUND, || {
+        let told = project.wsless(["unlock", "--local", "--output", "json"]);
+        let told = told.json_lines().pop()?;
+        told["holder"]["id"].is_string().then_some(())
+    });
+    dev.interrupt();
+    let _ = dev.wait().exits(0);
+
+    let dev = project.start(kept);
+    let first = line(&dev, "the next deployment", |line| line["command"] == "dev");
+    assert_eq!(first["complete"], true, "{first}");
+    dev.interrupt();
+    let _ = dev.wait().exits(0);
 }
