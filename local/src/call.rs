@@ -74,6 +74,54 @@ pub struct Call {
     pub request_id: String,
 }
 
+impl Call {
+    /// A call that comes from within: of members alone, with a request id of its own. What isn't an object has no members.
+    pub fn new(
+        cloud: &Arc<Cloud>,
+        region: &Arc<Region>,
+        caller: Caller,
+        service: Service,
+        operation: &str,
+        input: Value,
+    ) -> Self {
+        Self {
+            cloud: Arc::clone(cloud),
+            region: Arc::clone(region),
+            caller,
+            service,
+            operation: operation.to_owned(),
+            input: match input {
+                Value::Object(members) => members,
+                _ => Map::new(),
+            },
+            body: Bytes::new(),
+            headers: HeaderMap::new(),
+            request_id: uuid::Uuid::new_v4().to_string(),
+        }
+    }
+
+    /// A call by the account's owner, for unit tests.
+    ///
+    /// # Panics
+    ///
+    /// If the members aren't an object, or the region's name isn't one.
+    #[cfg(test)]
+    pub fn for_test(
+        cloud: &Arc<Cloud>,
+        region: &str,
+        service: Service,
+        operation: &str,
+        input: Value,
+    ) -> Self {
+        assert!(input.is_object(), "{input} isn't an object");
+        let region = cloud.region(region).expect("a region");
+        let owner = Caller::Owner {
+            access_key: "test".to_owned(),
+        };
+        Self::new(cloud, &region, owner, service, operation, input)
+    }
+}
+
 /// What a call is answered with.
 #[derive(Debug)]
 pub struct Answer {

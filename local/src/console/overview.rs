@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
-use hyper::HeaderMap;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::page;
 use crate::{
@@ -140,22 +138,10 @@ pub fn call(
     operation: &str,
     input: Value,
 ) -> Call {
-    Call {
-        cloud: Arc::clone(cloud),
-        region: Arc::clone(region),
-        caller: Caller::Owner {
-            access_key: "console".to_owned(),
-        },
-        service,
-        operation: operation.to_owned(),
-        input: match input {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        },
-        body: Bytes::new(),
-        headers: HeaderMap::new(),
-        request_id: uuid::Uuid::new_v4().to_string(),
-    }
+    let owner = Caller::Owner {
+        access_key: "console".to_owned(),
+    };
+    Call::new(cloud, region, owner, service, operation, input)
 }
 
 /// Asks a service as the owner.

@@ -4,26 +4,10 @@ use super::*;
 use crate::{
     Fidelity, Options,
     call::{Payload, Service},
-    iam::Caller,
 };
 
 async fn call(cloud: &Arc<Cloud>, region: &str, operation: &str, input: Value) -> Result<Value> {
-    let Value::Object(input) = input else {
-        panic!("an object")
-    };
-    let call = Call {
-        cloud: Arc::clone(cloud),
-        region: cloud.region(region)?,
-        caller: Caller::Owner {
-            access_key: "test".to_owned(),
-        },
-        service: Service::DynamoDb,
-        operation: operation.to_owned(),
-        input,
-        body: bytes::Bytes::new(),
-        headers: hyper::HeaderMap::new(),
-        request_id: "1".to_owned(),
-    };
+    let call = Call::for_test(cloud, region, Service::DynamoDb, operation, input);
     match super::call(&call).await?.payload {
         Payload::Members(members) => Ok(members),
         other => panic!("{other:?}"),
@@ -148,22 +132,13 @@ async fn kept_tables_are_there_again() {
 async fn what_a_call_needs_names_its_tables_and_indexes() {
     let cloud = Cloud::for_test(Options::default());
     let needs = |operation: &str, input: Value| {
-        let Value::Object(input) = input else {
-            panic!("an object")
-        };
-        permissions(&Call {
-            cloud: Arc::clone(&cloud),
-            region: cloud.region("us-east-1").unwrap(),
-            caller: Caller::Owner {
-                access_key: "test".to_owned(),
-            },
-            service: Service::DynamoDb,
-            operation: operation.to_owned(),
+        permissions(&Call::for_test(
+            &cloud,
+            "us-east-1",
+            Service::DynamoDb,
+            operation,
             input,
-            body: bytes::Bytes::new(),
-            headers: hyper::HeaderMap::new(),
-            request_id: "1".to_owned(),
-        })
+        ))
         .into_iter()
         .map(|needed| {
             format!(

@@ -371,17 +371,15 @@ async fn check_group(call: &Call, role: &str, group: &str) -> Result<()> {
         .iam
         .assume(role, PRINCIPAL, "APIGatewayPushToCloudWatchLogs")
         .map_err(|_| account::no_permissions())?;
-    let mut input = Map::new();
-    input.insert("logGroupNamePrefix".to_owned(), json!(group));
-    let asked = Call {
+    let input = json!({ "logGroupNamePrefix": group });
+    let asked = Call::new(
+        &call.cloud,
+        &call.region,
         caller,
-        service: Service::Logs,
-        operation: "DescribeLogGroups".to_owned(),
+        Service::Logs,
+        "DescribeLogGroups",
         input,
-        body: bytes::Bytes::new(),
-        headers: hyper::HeaderMap::new(),
-        ..call.clone()
-    };
+    );
     // Boxed: what performs calls is what called this.
     let answer = Box::pin(crate::cloud::perform(&asked))
         .await

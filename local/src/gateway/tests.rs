@@ -7,8 +7,6 @@ mod time;
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use hyper::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,7 +15,6 @@ use crate::{
     cloud::{self, Cloud},
     error::{AwsError, Result},
     gateway::model::Live,
-    iam::Caller,
 };
 
 pub(super) const FUNCTION: &str = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:000000000000:function:chat-dev-hello:live/invocations";
@@ -48,19 +45,7 @@ impl Client {
     }
 
     pub fn call(&self, service: Service, operation: &str, input: &Value) -> Call {
-        Call {
-            region: self.cloud.region("eu-west-1").expect("a region"),
-            cloud: Arc::clone(&self.cloud),
-            caller: Caller::Owner {
-                access_key: "test".to_owned(),
-            },
-            service,
-            operation: operation.to_owned(),
-            input: input.as_object().expect("members").clone(),
-            body: Bytes::new(),
-            headers: HeaderMap::new(),
-            request_id: "r".to_owned(),
-        }
+        Call::for_test(&self.cloud, "eu-west-1", service, operation, input.clone())
     }
 
     /// The status and the members of an answer.

@@ -35,19 +35,9 @@ fn request(
     operation: &str,
     input: Value,
 ) -> Call {
-    let Value::Object(input) = input else {
-        panic!("no members")
-    };
     Call {
-        cloud: Arc::clone(cloud),
-        region: cloud.region("eu-west-1").unwrap(),
         caller,
-        service,
-        operation: operation.into(),
-        input,
-        body: bytes::Bytes::new(),
-        headers: hyper::HeaderMap::new(),
-        request_id: "id".into(),
+        ..Call::for_test(cloud, "eu-west-1", service, operation, input)
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
-use hyper::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::{
@@ -135,14 +134,14 @@ async fn object(call: &Call, bucket: &str, key: &str, version: Option<&str>) -> 
         input.insert("VersionId".to_owned(), version.into());
         input.insert("versionId".to_owned(), version.into());
     }
-    let get = Call {
-        service: Service::S3,
-        operation: "GetObject".to_owned(),
-        input,
-        body: Bytes::new(),
-        headers: HeaderMap::new(),
-        ..call.clone()
-    };
+    let get = Call::new(
+        &call.cloud,
+        &call.region,
+        call.caller.clone(),
+        Service::S3,
+        "GetObject",
+        input.into(),
+    );
     // On the heap: this is a call's way to another call.
     let Answer { payload, .. } = Box::pin(crate::cloud::perform(&get))
         .await

@@ -14,7 +14,6 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use hyper::HeaderMap;
 use serde_json::{Value, json};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
@@ -96,22 +95,7 @@ async fn allow(cloud: &Arc<Cloud>, actions: &[&str]) {
 }
 
 fn request(cloud: &Arc<Cloud>, service: Service, operation: &str, input: Value) -> Call {
-    let Value::Object(input) = input else {
-        panic!("no members")
-    };
-    Call {
-        cloud: Arc::clone(cloud),
-        region: cloud.region("eu-west-1").unwrap(),
-        caller: Caller::Owner {
-            access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-        },
-        service,
-        operation: operation.to_owned(),
-        input,
-        body: Bytes::new(),
-        headers: HeaderMap::new(),
-        request_id: "id".to_owned(),
-    }
+    Call::for_test(cloud, "eu-west-1", service, operation, input)
 }
 
 async fn ask(

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hyper::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,7 +10,6 @@ use crate::{
     clock::Millis,
     cloud::{Cloud, perform},
     error::{AwsError, Result},
-    iam::Caller,
 };
 
 mod events;
@@ -35,19 +32,7 @@ fn aws_cloud(time_scale: f64) -> Arc<Cloud> {
 }
 
 fn a_call(cloud: &Arc<Cloud>, operation: &str, input: &Value) -> Call {
-    Call {
-        cloud: Arc::clone(cloud),
-        region: cloud.region(REGION).unwrap(),
-        caller: Caller::Owner {
-            access_key: "test".to_owned(),
-        },
-        service: Service::Logs,
-        operation: operation.to_owned(),
-        input: input.as_object().cloned().unwrap_or_default(),
-        body: Bytes::new(),
-        headers: HeaderMap::new(),
-        request_id: "test".to_owned(),
-    }
+    Call::for_test(cloud, REGION, Service::Logs, operation, input.clone())
 }
 
 async fn call(cloud: &Arc<Cloud>, operation: &str, input: Value) -> Result<Answer> {

@@ -61,24 +61,16 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Result<Answer, AwsError> {
-        let Value::Object(input) = input else {
-            panic!("no members")
-        };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name: HeaderName = name.parse().unwrap();
             map.insert(name, value.parse().unwrap());
         }
         let call = Call {
-            cloud: Arc::clone(&self.cloud),
-            region: self.cloud.region(self.region).unwrap(),
             caller: self.caller.clone(),
-            service: Service::S3,
-            operation: operation.into(),
-            input,
             body: body.into(),
             headers: map,
-            request_id: "id".into(),
+            ..Call::for_test(&self.cloud, self.region, Service::S3, operation, input)
         };
         perform(&call).await
     }
@@ -384,19 +376,9 @@ async fn a_role_touches_only_the_objects_it_may() {
             json!({ "RoleName": "r", "PolicyName": "p", "PolicyDocument": policy.to_string() }),
         ),
     ] {
-        let Value::Object(input) = input else {
-            unreachable!()
-        };
         let call = Call {
-            cloud: Arc::clone(&client.cloud),
-            region: client.cloud.region("us-east-1").unwrap(),
             caller: client.caller.clone(),
-            service: Service::Iam,
-            operation: operation.into(),
-            input,
-            body: Bytes::new(),
-            headers: HeaderMap::new(),
-            request_id: "id".into(),
+            ..Call::for_test(&client.cloud, "us-east-1", Service::Iam, operation, input)
         };
         perform(&call).await.unwrap();
     }

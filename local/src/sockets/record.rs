@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hyper::HeaderMap;
-use serde_json::Map;
+use serde_json::json;
 
 use super::{
     exchange::{Exchange, Story},
@@ -81,17 +79,15 @@ fn write(exchange: &Exchange, group: &str, line: String) {
         return;
     }
     // The gateway makes the execution log's group itself [STK]; it stays without a retention.
-    let create = Call {
-        cloud: Arc::clone(&gate.cloud),
-        region: Arc::clone(region),
+    let input = json!({ "logGroupName": group });
+    let create = Call::new(
+        &gate.cloud,
+        region,
         caller,
-        service: Service::Logs,
-        operation: "CreateLogGroup".to_owned(),
-        input: Map::from_iter([("logGroupName".to_owned(), group.into())]),
-        body: Bytes::new(),
-        headers: HeaderMap::new(),
-        request_id: exchange.request_id.to_string(),
-    };
+        Service::Logs,
+        "CreateLogGroup",
+        input,
+    );
     let (gate, group) = (gate.clone(), group.to_owned());
     let region = Arc::clone(region);
     gate.cloud.clone().spawn(async move {

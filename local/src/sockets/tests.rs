@@ -19,7 +19,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _, future::BoxFuture};
-use hyper::HeaderMap;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -37,7 +36,6 @@ use crate::{
     call::{Call, Payload, Service},
     cloud::{self, Region},
     error::Result,
-    iam::Caller,
     lambda::Invoked,
 };
 
@@ -170,19 +168,8 @@ impl World {
     }
 
     fn make_call(&self, service: Service, operation: &str, input: &Value) -> Call {
-        Call {
-            cloud: Arc::clone(self.running.cloud()),
-            region: Arc::clone(&self.region),
-            caller: Caller::Owner {
-                access_key: "test".to_owned(),
-            },
-            service,
-            operation: operation.to_owned(),
-            input: input.as_object().expect("members").clone(),
-            body: Bytes::new(),
-            headers: HeaderMap::new(),
-            request_id: "r".to_owned(),
-        }
+        let cloud = self.running.cloud();
+        Call::for_test(cloud, &self.region.name, service, operation, input.clone())
     }
 
     async fn call(&self, service: Service, operation: &str, input: Value) -> Value {

@@ -51,18 +51,9 @@ impl Caught {
             headers.insert("content-type", form.parse().expect("a value"));
         }
         Call {
-            cloud: Arc::clone(&self.cloud),
-            region: self.region(),
             caller: self.caller.clone(),
-            service: Service::Sqs,
-            operation: operation.to_owned(),
-            input: match input {
-                Value::Object(input) => input,
-                other => panic!("{other} isn't an object"),
-            },
-            body: bytes::Bytes::new(),
             headers,
-            request_id: "request".to_owned(),
+            ..Call::for_test(&self.cloud, "eu-west-1", Service::Sqs, operation, input)
         }
     }
 

@@ -13,7 +13,6 @@ use crate::{
     Options, Running,
     call::{Call, Service},
     cloud::Cloud,
-    iam::Caller,
 };
 
 const SCOPE: &str = "AKIAOWNER/20260131/eu-west-1";
@@ -21,19 +20,15 @@ const SCOPE: &str = "AKIAOWNER/20260131/eu-west-1";
 /// A call of nothing, for what dresses answers.
 pub fn call(service: Service, operation: &str) -> Call {
     let cloud = Cloud::for_test(Options::default());
-    let region = cloud.region("eu-west-1").unwrap();
     Call {
-        cloud,
-        region,
-        caller: Caller::Owner {
-            access_key: "AKIAOWNER".to_owned(),
-        },
-        service,
-        operation: operation.to_owned(),
-        input: serde_json::Map::new(),
-        body: bytes::Bytes::new(),
-        headers: hyper::HeaderMap::new(),
         request_id: "id".to_owned(),
+        ..Call::for_test(
+            &cloud,
+            "eu-west-1",
+            service,
+            operation,
+            serde_json::json!({}),
+        )
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -102,19 +101,15 @@ impl Log {
         let Some(caller) = self.caller.clone() else {
             return;
         };
-        let mut input = serde_json::Map::new();
-        input.insert("logGroupName".to_owned(), json!(self.group));
-        let call = Call {
-            cloud: Arc::clone(cloud),
-            region: Arc::clone(region),
+        let input = json!({ "logGroupName": self.group });
+        let call = Call::new(
+            cloud,
+            region,
             caller,
-            service: Service::Logs,
-            operation: "CreateLogGroup".to_owned(),
+            Service::Logs,
+            "CreateLogGroup",
             input,
-            body: Bytes::new(),
-            headers: hyper::HeaderMap::new(),
-            request_id: uuid::Uuid::new_v4().to_string(),
-        };
+        );
         // It may be there by now, or not be allowed.
         let _ = crate::cloud::perform(&call).await;
     }

@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use hyper::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Failure, request_body, response, within};
@@ -51,15 +49,15 @@ pub(super) async fn send(
                 .region(region)
                 .map_err(|error| Failure::Execution(error.to_string()))?;
             let call = Call {
-                cloud: std::sync::Arc::clone(cloud),
-                region,
-                caller,
-                service: Service::Sqs,
-                operation: operation.clone(),
-                input,
-                body: Bytes::new(),
-                headers: HeaderMap::new(),
                 request_id: request_id.clone(),
+                ..Call::new(
+                    cloud,
+                    &region,
+                    caller,
+                    Service::Sqs,
+                    &operation,
+                    input.into(),
+                )
             };
             let gate = exchange.gate.clone();
             let calling = async move { gate.perform(call).await };

@@ -98,9 +98,8 @@ async fn a_connection_is_there_only_once_connect_has_returned() {
             let context = &event["requestContext"];
             let input = json!({"apiId": context["apiId"], "stage": "dev", "connectionId": context["connectionId"]});
             let call = Call {
-                cloud, region, caller: Caller::Owner { access_key: "test".to_owned() }, service: Service::ExecuteApi,
-                operation: "PostToConnection".to_owned(), input: input.as_object().expect("members").clone(),
-                body: "early".into(), headers: HeaderMap::new(), request_id: String::new(),
+                body: "early".into(),
+                ..Call::for_test(&cloud, &region.name, Service::ExecuteApi, "PostToConnection", input)
             };
             let _ = send.send(cloud::perform(&call).await.expect_err("too early").status.as_u16());
             returned(&json!({"statusCode": 200}))

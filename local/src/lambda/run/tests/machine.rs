@@ -15,7 +15,6 @@ use crate::{
     clock::Millis,
     cloud::{Cloud, Region},
     error::Result,
-    iam::Caller,
     lambda::{
         Invoked,
         model::{Target, Version},
@@ -111,22 +110,7 @@ impl Machine {
 
     /// Calls an operation as the account's owner.
     pub async fn call(&self, service: Service, operation: &str, input: Value) -> Result<Value> {
-        let Value::Object(input) = input else {
-            panic!("members are an object")
-        };
-        let call = Call {
-            cloud: Arc::clone(&self.cloud),
-            region: Arc::clone(&self.region),
-            caller: Caller::Owner {
-                access_key: "test".to_owned(),
-            },
-            service,
-            operation: operation.to_owned(),
-            input,
-            body: Bytes::new(),
-            headers: hyper::HeaderMap::new(),
-            request_id: "1".to_owned(),
-        };
+        let call = Call::for_test(&self.cloud, &self.region.name, service, operation, input);
         match crate::cloud::perform(&call).await?.payload {
             Payload::Members(members) => Ok(members),
             _ => Ok(Value::Null),
