@@ -1,11 +1,14 @@
-//! Reading a running system: what its functions logged, what its queues hold. Changes nothing, prints nothing.
+//! Reading a running system: where it is, what its functions logged, what its queues hold. Changes nothing, prints
+//! nothing.
 //!
 //! Everything is found by the stage's names, as the engine names them; no record is asked.
 
+mod gateway;
 mod logs;
 mod queues;
 
 pub use self::{
+    gateway::{Gateway, gateway},
     logs::{LogLine, recent},
     queues::{QueueDepth, queues},
 };
