@@ -77,14 +77,14 @@ fn target_dir() -> &'static Path {
 }
 
 /// A folder in `target/` that all tests share; made if it's missing.
-fn shared_dir(name: &str) -> PathBuf {
+pub fn shared_dir(name: &str) -> PathBuf {
     let dir = target_dir().join(name);
     std::fs::create_dir_all(&dir).expect("a folder in target/");
     dir
 }
 
 /// The folder of this test binary's own sources.
-fn source_dir() -> PathBuf {
+pub fn source_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")
 }
 

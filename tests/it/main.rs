@@ -1,6 +1,7 @@
 //! The tests that run the real binary against clouds that this project didn't write.
 
 mod bad_input;
+mod browser;
 mod clients;
 mod embedded;
 mod failures;

@@ -35,6 +35,11 @@ impl Venv {
         Self::ensure("awscli")
     }
 
+    /// Playwright, which drives a browser, and axe, which looks at what a page is like for everybody.
+    pub fn browser() -> Self {
+        Self::ensure("browser")
+    }
+
     /// zig as a linker (340 MB; made only when a test asks).
     pub fn zig() -> Self {
         Self::ensure("zig")
