@@ -2,11 +2,13 @@
 
 mod bad_input;
 mod clients;
+mod conformance;
 mod embedded;
 mod failures;
 mod golden;
 mod harness;
 mod harness_selftest;
+mod hostile;
 mod moto;
 mod requests;
 mod stories;

@@ -35,6 +35,11 @@ impl Venv {
         Self::ensure("awscli")
     }
 
+    /// The Autobahn test suite's cases, with a runner.
+    pub fn kosoku() -> Self {
+        Self::ensure("kosoku")
+    }
+
     /// zig as a linker (340 MB; made only when a test asks).
     pub fn zig() -> Self {
         Self::ensure("zig")
