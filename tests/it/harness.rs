@@ -16,6 +16,7 @@
     reason = "a harness has more than the tests of today use"
 )]
 
+mod bare;
 mod client;
 mod cloud;
 mod emulator;
@@ -28,6 +29,7 @@ mod queue;
 mod recorder;
 mod venv;
 
+pub use bare::Bare;
 pub use client::{Client, Connect, Refusal};
 pub use cloud::{Cloud, Credentials, REGION};
 pub use emulator::{Emulator, Kind, MinistackOptions};

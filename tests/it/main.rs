@@ -3,11 +3,13 @@
 mod bad_input;
 mod browser;
 mod clients;
+mod conformance;
 mod embedded;
 mod failures;
 mod golden;
 mod harness;
 mod harness_selftest;
+mod hostile;
 mod moto;
 mod requests;
 mod stories;

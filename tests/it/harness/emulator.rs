@@ -156,6 +156,15 @@ impl Emulator {
         });
     }
 
+    /// The id of its own process, which the guard started.
+    pub fn pid(&self) -> u32 {
+        let guard = self.guard_pid();
+        let children = format!("/proc/{guard}/task/{guard}/children");
+        let children = std::fs::read_to_string(children).expect("the guard's children");
+        let first = children.split(' ').next().unwrap_or_default();
+        first.parse().expect("the guard's child")
+    }
+
     /// Ends it before its time: `kill -9`.
     pub fn stop(&mut self) {
         self.process.stop();
