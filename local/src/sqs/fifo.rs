@@ -98,9 +98,8 @@ impl Groups {
                 let next = self
                     .named
                     .get(name)
-                    .and_then(|group| group.members.range(*past..).next())
-                    .copied()
-                    .filter(|next| is_visible(*next));
+                    .and_then(|group| group.members.range(*past..).find(|next| is_visible(**next)))
+                    .copied();
                 if let Some(next) = next {
                     *past = next + 1;
                     return Some(next);
