@@ -5,7 +5,7 @@
 //! cases the same verdict. Left out are its groups 9 (speed, and messages of megabytes)
 //! and 12 and 13 (compression, which API Gateway doesn't offer).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::harness::{Bare, Client, Cloud, Venv};
@@ -48,30 +48,21 @@ const MAY_BE_FOUND_LATE: [&str; 4] = ["6.4.1", "6.4.2", "6.4.3", "6.4.4"];
 /// has given a meaning.
 const LEFT_OPEN: [&str; 3] = ["7.1.6", "7.13.1", "7.13.2"];
 
-#[test]
-fn a_bare_route_conforms_to_the_autobahn_test_suite_except_where_aws_does_not() {
-    let cloud = Cloud::embedded();
-    let bare = Bare::echo(&cloud);
-    let mut client = Client::connect(&bare.url);
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/it/python/conformance.py"
-    );
-    let output = Command::new(Venv::kosoku().python())
-        .arg(script)
-        .arg(&bare.url)
-        .args(GROUPS)
-        .output()
-        .expect("python starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{words}");
+/// The suite kills a case that isn't answered within a second, however busy the machine: what went wrong is tried again.
+const TRIES: usize = 3;
 
-    let differs = BTreeMap::from(AWS_DIFFERS);
-    let mut wrong = Vec::new();
-    let mut ids = BTreeSet::new();
-    for line in said.lines() {
-        let (id, behavior, close, code, result, result_close): (
+/// What the suite says of a case.
+struct Verdict {
+    case: String,
+    behavior: String,
+    close: String,
+    code: Option<u64>,
+    words: String,
+}
+
+impl Verdict {
+    fn of(line: &str) -> Self {
+        let (case, behavior, close, code, result, result_close): (
             String,
             String,
             String,
@@ -79,27 +70,73 @@ fn a_bare_route_conforms_to_the_autobahn_test_suite_except_where_aws_does_not() 
             String,
             String,
         ) = serde_json::from_str(line).expect("a case's line");
-        let id = id.as_str();
-        let conforms = match (behavior.as_str(), close.as_str()) {
-            _ if differs.contains_key(id) => {
-                behavior == "FAILED" && code.is_some_and(|code| differs[id].contains(&code))
-            }
+        let words =
+            format!("{case}: {behavior} ({result}), its close {close} ({result_close}; {code:?})");
+        Self {
+            case,
+            behavior,
+            close,
+            code,
+            words,
+        }
+    }
+
+    fn conforms(&self) -> bool {
+        let case = self.case.as_str();
+        if let Some((_, codes)) = AWS_DIFFERS.iter().find(|(differs, _)| *differs == case) {
+            return self.behavior == "FAILED"
+                && self.code.is_some_and(|code| codes.contains(&code));
+        }
+        match (self.behavior.as_str(), self.close.as_str()) {
             ("OK", "OK") => true,
             ("NON-STRICT", "OK") => {
-                ANSWER_MAY_BE_LOST.contains(&id) || MAY_BE_FOUND_LATE.contains(&id)
+                ANSWER_MAY_BE_LOST.contains(&case) || MAY_BE_FOUND_LATE.contains(&case)
             }
-            ("INFORMATIONAL", "OK" | "INFORMATIONAL") => LEFT_OPEN.contains(&id),
+            ("INFORMATIONAL", "OK" | "INFORMATIONAL") => LEFT_OPEN.contains(&case),
             _ => false,
-        };
-        if !conforms {
-            wrong.push(format!(
-                "{id}: {behavior} ({result}), its close {close} ({result_close}; {code:?})"
-            ));
         }
-        ids.insert(id.to_owned());
     }
+}
+
+/// Runs cases against an address.
+fn verdicts(url: &str, cases: &[String]) -> Vec<Verdict> {
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/it/python/conformance.py"
+    );
+    let output = Command::new(Venv::kosoku().python())
+        .arg(script)
+        .arg(url)
+        .args(cases)
+        .output()
+        .expect("python starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{words}");
+    said.lines().map(Verdict::of).collect()
+}
+
+#[test]
+fn a_bare_route_conforms_to_the_autobahn_test_suite_except_where_aws_does_not() {
+    let cloud = Cloud::embedded();
+    let bare = Bare::echo(&cloud);
+    let mut client = Client::connect(&bare.url);
+    client.send("the function has started");
+    assert_eq!(client.receive(), "the function has started");
+
+    let first = verdicts(&bare.url, &GROUPS.map(str::to_owned));
+    let ids: BTreeSet<&str> = first.iter().map(|verdict| verdict.case.as_str()).collect();
+    assert_eq!(ids.len(), CASES);
+    let mut wrong: Vec<Verdict> = first.into_iter().filter(|one| !one.conforms()).collect();
+    for _ in 1..TRIES {
+        if !wrong.is_empty() {
+            let again: Vec<String> = wrong.into_iter().map(|one| one.case).collect();
+            wrong = verdicts(&bare.url, &again);
+            wrong.retain(|one| !one.conforms());
+        }
+    }
+    let wrong: Vec<String> = wrong.into_iter().map(|one| one.words).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(ids.len(), CASES, "{words}");
 
     // Whoever was there all the while has noticed nothing.
     client.send("still here");

@@ -132,7 +132,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match u8::try_from(payload.len()) {
         Ok(length) if length < 126 => frame.push(0x80 | length),
         _ => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             let length = u16::try_from(payload.len()).expect("a short frame");
             frame.extend(length.to_be_bytes());
         }

@@ -42,7 +42,8 @@ fn a_deploy_to_a_cloud_as_slow_as_aws_waits_for_all_that_isnt_there_yet() {
     // However fast or slow this machine is: no function was made before its role could be assumed.
     let roles = calls.named("CreateRole");
     for made in answered(&calls, "CreateFunction") {
-        let role = made.json()["Role"].as_str().map(last_part);
+        let told = made.json();
+        let role = told["Role"].as_str().map(last_part);
         let asked = format!("RoleName={}", role.expect("a role"));
         let role = roles
             .iter()

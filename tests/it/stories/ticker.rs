@@ -64,7 +64,7 @@ fn prices_reach_who_subscribed_and_the_last_of_them_who_comes_late(cloud: &Cloud
     assert_eq!(bells, [true, false]);
 
     // Nobody publishes any more: it's kept.
-    let last = of("price").last().expect("a price").clone();
+    let last = of("price").next_back().expect("a price").clone();
     let mut bob = system.open(&address);
     subscribe(&system, &mut bob, "ACME");
     assert_eq!(bob.client.receive_json(), subscribed("ACME"));
