@@ -152,6 +152,21 @@ pub fn permission(call: &Call) -> Permission {
     permission
 }
 
+/// The function that a call on an event source mapping is about: the condition key `lambda:FunctionArn` [SAR AWS Lambda].
+pub fn function_arn(call: &Call) -> Option<String> {
+    if !call.operation.ends_with("EventSourceMapping") {
+        return None;
+    }
+    let text = |name: &str| call.input.get(name).and_then(Value::as_str);
+    if let Some(name) = text("FunctionName") {
+        let named = arn::parse(name, arn::Shape::Namespaced)?;
+        return Some(arn::function(&call.region.name, named.name));
+    }
+    let state = call.region.lambda.control.state.read();
+    let mapping = state.mappings.get(text("UUID")?)?;
+    Some(mapping.function_arn.clone())
+}
+
 /// Does what is asked.
 pub async fn call(call: &Call) -> Result<Answer> {
     if call.cloud.delays.are_real() {
