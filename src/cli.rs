@@ -3,15 +3,20 @@
 //! Holds no logic that another command could want: that has another home.
 
 mod build;
+mod ci;
 mod completions;
 mod demo;
 mod deploy;
 mod destroy;
 mod dev;
+mod dlq;
 mod failure;
+mod history;
 mod init;
 mod local;
+mod man;
 mod plan;
+mod policy;
 mod schema;
 mod signals;
 mod unlock;
@@ -22,7 +27,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::failure::Failure;
-use crate::report::{ColorChoice, Options, Output, Report};
+use crate::{
+    diagnostic::Diagnostic,
+    report::{ColorChoice, Options, Output, Report},
+};
 
 /// How a command ends: the numbers that scripts rely on.
 pub mod exit {
@@ -105,6 +113,8 @@ enum OutputArg {
     Human,
     /// Machines: one JSON object a line
     Json,
+    /// A pull request's comment; only `plan` has it
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -127,9 +137,14 @@ enum Command {
     Plan(plan::Plan),
     Deploy(deploy::Deploy),
     Destroy(destroy::Destroy),
+    History(history::History),
+    Dlq(dlq::Dlq),
     Unlock(unlock::Unlock),
+    Policy(policy::Policy),
+    Ci(ci::Ci),
     Schema(schema::Schema),
     Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Parses the arguments, runs the command and says how it ended.
@@ -150,6 +165,7 @@ pub fn main() -> ExitCode {
         output: match cli.global.output {
             OutputArg::Human => Output::Human,
             OutputArg::Json => Output::Json,
+            OutputArg::Markdown => Output::Markdown,
         },
         color: match cli.global.color {
             ColorArg::Auto => ColorChoice::Auto,
@@ -172,6 +188,15 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
     let global = &cli.global;
+    if matches!(global.output, OutputArg::Markdown) && !matches!(cli.command, Command::Plan(_)) {
+        return Err(Failure::usage(
+            Diagnostic::error(
+                "cli::markdown",
+                "only `wsless plan` has `--output markdown`",
+            )
+            .help("pass `--output human` or `--output json`"),
+        ));
+    }
     match &cli.command {
         Command::Init(command) => command.run(report),
         Command::Schema(_) => schema::run(),
@@ -183,7 +208,12 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Plan(command) => block_on(command.run(global, report)),
         Command::Deploy(command) => block_on(command.run(global, report)),
         Command::Destroy(command) => block_on(command.run(global, report)),
+        Command::History(command) => block_on(command.run(global, report)),
+        Command::Dlq(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),
+        Command::Policy(command) => block_on(command.run(global, report)),
+        Command::Ci(command) => command.run(global, report),
+        Command::Man(command) => command.run(report),
     }
 }
 

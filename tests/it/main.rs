@@ -11,6 +11,7 @@ mod harness;
 mod harness_selftest;
 mod hostile;
 mod moto;
+mod pipeline;
 mod requests;
 mod stories;
 mod zig;
