@@ -3,7 +3,7 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 16] = [
     "init",
     "demo",
     "dev",
@@ -12,9 +12,14 @@ const COMMANDS: [&str; 11] = [
     "plan",
     "deploy",
     "destroy",
+    "history",
+    "dlq",
     "unlock",
+    "policy",
+    "ci",
     "schema",
     "completions",
+    "man",
 ];
 
 #[test]
