@@ -50,6 +50,7 @@ impl Project {
             .succeeds();
         project.dir = project.dir.join(name);
         project.build_apart();
+        project.share_library();
         project
     }
 
@@ -97,6 +98,36 @@ impl Project {
             "version = \"0.1.0\"\nedition",
             &format!("version = \"0.1.0+{mark}.{number}\"\nedition"),
         );
+    }
+
+    /// Has cargo take the handlers' library from a folder that all tests share, rather than from the same files in the
+    /// project, for each of which it would be compiled again.
+    fn share_library(&self) {
+        let own = self.path(".wsless/sdk");
+        let mut files = BTreeMap::new();
+        read_all(&own, &own, &mut files);
+        let shared = shared_dir("e2e").join("sdk");
+        ensure_in(&shared, &format!("{files:?}"), |dir| {
+            for (path, text) in &files {
+                let path = dir.join(path);
+                fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+                fs::write(path, text).expect("a file of the shared library");
+            }
+        });
+        let settings = self.root.path().join(".cargo");
+        fs::create_dir(&settings).expect("a folder for cargo's settings");
+        fs::write(
+            settings.join("config.toml"),
+            format!("paths = [{:?}]\n", shared.display().to_string()),
+        )
+        .expect("cargo's settings");
+    }
+
+    /// Builds all that `init` wrote, as users do: no build folder and no library is shared with other tests.
+    pub fn build_all(&mut self) {
+        fs::remove_dir_all(self.root.path().join(".cargo")).expect("cargo's settings");
+        let own = shared_dir("e2e").join("own").join(test_name());
+        self.set("CARGO_BUILD_BUILD_DIR", &own.display().to_string());
     }
 
     /// Goes into a folder of the project: what runs from now on runs there.
