@@ -42,7 +42,7 @@ use crate::{
     clock::Millis,
     error::{AwsError, Result},
     fidelity::Delays,
-    iam::{Caller, Permission},
+    iam::Permission,
     wire::rest::Route,
 };
 
@@ -246,24 +246,7 @@ fn demand(call: &Call, action: &str, resource: &str) -> Result<()> {
         action: action.to_owned(),
         resource: resource.to_owned(),
     };
-    if call.cloud.iam.allows(&call.caller, &permission) {
-        return Ok(());
-    }
-    let account = crate::ACCOUNT;
-    let caller = match &call.caller {
-        Caller::Owner { .. } => format!("arn:aws:iam::{account}:root"),
-        Caller::Role { role, session } => {
-            let name = role.rsplit('/').next().unwrap_or_default();
-            format!("arn:aws:sts::{account}:assumed-role/{name}/{session}")
-        }
-    };
-    Err(AwsError::new(
-        403,
-        "AccessDeniedException",
-        format!(
-            "User: {caller} is not authorized to perform: {action} on resource: {resource} because no identity-based policy allows the {action} action"
-        ),
-    ))
+    call.cloud.iam.authorize(call, &permission)
 }
 
 /// Refuses a caller who may not pass the role that a member names: a 403 [STK v2_integration_credentials]. Asked before an

@@ -1,12 +1,13 @@
 //! What a pipeline stands on: the policy that suffices and has nothing to spare, plans that are kept and compared, plans
 //! for a pull request, the workflow, the history, and the dead letters.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cloud, Output, Project, Venv, run};
+use crate::harness::{Call, Cloud, Output, Project, Venv, run};
 
 /// Everything that a manifest can ask of an account.
 const FULL: &str = r#"
@@ -40,6 +41,29 @@ ping = { handler = "ping", via = "direct" }
 
 fn system(cloud: &Cloud) -> Project {
     Project::init("echo", cloud)
+}
+
+/// The permissions of a policy document: actions, without the conditions.
+fn actions(document: &Value) -> BTreeSet<String> {
+    let statements = document["Statement"].as_array().expect("statements");
+    let actions = statements
+        .iter()
+        .flat_map(|statement| statement["Action"].as_array().expect("actions"));
+    actions
+        .map(|action| action.as_str().expect("an action").to_owned())
+        .collect()
+}
+
+/// IAM's action for a call, where its name isn't the operation's [SAR].
+fn action(call: &Call) -> String {
+    match (call.service.as_str(), call.operation.as_str()) {
+        ("apigateway", _) => format!("apigateway:{}", call.method),
+        ("s3", "DeleteObjects") => "s3:DeleteObject".to_owned(),
+        ("s3", "ListObjectsV2" | "HeadBucket") => "s3:ListBucket".to_owned(),
+        ("s3", "PutPublicAccessBlock") => "s3:PutBucketPublicAccessBlock".to_owned(),
+        ("monitoring", operation) => format!("cloudwatch:{operation}"),
+        (service, operation) => format!("{service}:{operation}"),
+    }
 }
 
 /// A role of the account with this policy, taken: its session's keys for whoever runs in the project.
@@ -91,6 +115,63 @@ fn policy<const N: usize>(project: &Project, arguments: [&str; N]) -> Value {
         .wsless(["policy"].into_iter().chain(arguments))
         .succeeds();
     serde_json::from_str(&shown.stdout).expect("a document in JSON")
+}
+
+#[test]
+fn the_policy_suffices_for_a_systems_life_and_has_no_action_to_spare() {
+    let cloud = Cloud::embedded();
+    let mut project = system(&cloud);
+    project.write("wsless.toml", FULL);
+    let document = policy(&project, []);
+    take_role(&cloud, &mut project, "ci", &document);
+    let mark = cloud.recorder.mark();
+    let _ = project.wsless(["deploy", "--yes"]).succeeds();
+    // Everything changeable changes; what is attached to a role by somebody else is taken off again.
+    let iam = aws_sdk_iam::Client::new(&cloud.sdk());
+    run(iam
+        .attach_role_policy()
+        .role_name("echo-dev-ping")
+        .policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess")
+        .send())
+    .expect("a policy is attached");
+    let changed = FULL
+        .replace("phase = \"a\"", "stage-of-life = \"b\"")
+        .replace("rate = 100", "rate = 200")
+        .replace("access-log = true", "access-log = false")
+        .replace("reserved-concurrency = 5", "memory = 256")
+        .replace("hello", "good day")
+        .replace("ping = {", "pong = {");
+    project.write("wsless.toml", &changed);
+    let _ = project
+        .wsless(["deploy", "--yes", "--allow-data-loss"])
+        .succeeds();
+    project.edit(
+        "src/bin/echo.rs",
+        "handlers::echo",
+        "|message, context| async move { handlers::echo(message, context).await }",
+    );
+    project.write(
+        "wsless.toml",
+        &changed
+            .replace(
+                "memory = 256",
+                "memory = 256\nreserved-concurrency = 6\ntimeout = \"20s\"",
+            )
+            .replace("via = \"direct\"", "via = \"queue\""),
+    );
+    let _ = project.wsless(["deploy", "--yes"]).succeeds();
+    let _ = project
+        .wsless(["destroy", "--yes", "--allow-data-loss"])
+        .succeeds();
+    let calls = cloud.recorder.calls_since(mark);
+
+    let used: BTreeSet<String> = calls.iter().map(action).collect();
+    // Not a call of its own: Lambda and API Gateway ask for it when they're given a role.
+    let unused: Vec<String> = actions(&document)
+        .into_iter()
+        .filter(|action| !used.contains(action) && action != "iam:PassRole")
+        .collect();
+    assert!(unused.is_empty(), "allowed and never used: {unused:#?}");
 }
 
 #[test]

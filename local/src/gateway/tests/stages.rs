@@ -549,7 +549,7 @@ async fn whoever_may_not_pass_a_role_or_tag_is_refused() {
         .unwrap();
     let mut with_role = function;
     with_role["credentialsArn"] = json!(ROLE);
-    let refusal = as_deployer("CreateIntegration", with_role)
+    let refusal = as_deployer("CreateIntegration", with_role.clone())
         .await
         .unwrap_err();
     assert_eq!(
@@ -562,6 +562,17 @@ async fn whoever_may_not_pass_a_role_or_tag_is_refused() {
         )),
         "{refusal}"
     );
+    // To whom a role may be passed counts too.
+    for (service, is_allowed) in [("lambda", false), ("apigateway", true)] {
+        let passing = json!({ "Effect": "Allow", "Action": "iam:PassRole", "Resource": ROLE,
+            "Condition": { "StringEquals": { "iam:PassedToService": format!("{service}.amazonaws.com") } } });
+        let policy = json!({ "RoleName": "deployer", "PolicyName": "passing",
+            "PolicyDocument": json!({ "Version": "2012-10-17", "Statement": [passing] }).to_string() });
+        let put = client.call(Service::Iam, "PutRolePolicy", &policy);
+        cloud::perform(&put).await.unwrap();
+        let made = as_deployer("CreateIntegration", with_role.clone()).await;
+        assert_eq!(made.is_ok(), is_allowed, "{service}: {made:?}");
+    }
     let stage = json!({ "apiId": api, "stageName": "dev", "tags": { "a": "b" } });
     let refusal = as_deployer("CreateStage", stage).await.unwrap_err();
     assert_eq!(refusal.code, "AccessDeniedException");
