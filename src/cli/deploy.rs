@@ -26,6 +26,8 @@ pub struct Deploy {
     /// Deploy exactly what this file of `wsless plan --out` says, without asking; refuse if it isn't so any more
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
+    #[command(flatten)]
+    wait: work::Wait,
 }
 
 impl Deploy {
@@ -82,6 +84,7 @@ impl Deploy {
                 "Deployed"
             },
             is_approved: self.plan.is_some(),
+            wait: self.wait.wait,
             always_ask: false,
             question: format!(
                 "Deploy this to {} of {} in {}?",

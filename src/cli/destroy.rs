@@ -22,6 +22,8 @@ pub struct Destroy {
     /// Delete queues that hold messages and a table that holds items
     #[arg(long)]
     allow_data_loss: bool,
+    #[command(flatten)]
+    wait: work::Wait,
 }
 
 impl Destroy {
@@ -62,6 +64,7 @@ impl Destroy {
             about,
             done: "Destroyed",
             is_approved: false,
+            wait: self.wait.wait,
             always_ask: true,
             question: format!(
                 "Destroy {} of {} in {}? This can't be undone.",

@@ -10,8 +10,9 @@ use crate::{
     engine::{
         address::Address,
         apply::{AppliedStep, Engine},
+        lock::{Lock, LockError},
         plan::{Action, Plan, of_kind},
-        run::{About, Look},
+        run::{About, Look, RunError},
         scope::Scope,
         stack::Stack,
     },
@@ -144,6 +145,8 @@ pub struct Task<'a> {
     pub question: String,
     /// Whether exactly this plan was approved: then nothing is asked, and another one is refused.
     pub is_approved: bool,
+    /// How long to wait for a lock that somebody else holds.
+    pub wait: Option<Duration>,
     pub started: Instant,
     pub timings: Vec<(String, Duration)>,
 }
@@ -193,6 +196,61 @@ fn approve(
     }
 }
 
+/// How long to wait when somebody else deploys.
+#[derive(Debug, clap::Args)]
+pub struct Wait {
+    /// Wait for somebody else's deployment to end, for so long at most
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "30m",
+        value_parser = time
+    )]
+    pub wait: Option<Duration>,
+}
+
+/// A time such as `90s` or `1h 30m`.
+fn time(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|time| Duration::try_from(time).ok())
+        .ok_or_else(|| "a time is written as `90s`, `10m` or `1h`".to_owned())
+}
+
+/// Takes the lock; waits for its holder if it's to.
+async fn lock<'a>(
+    engine: &'a Engine<'_>,
+    look: &Look,
+    task: &Task<'_>,
+    report: &Report,
+) -> Result<(Lock<'a>, Option<Look>), RunError> {
+    let until = task.wait.map(|wait| Instant::now() + wait);
+    let mut told = None;
+    loop {
+        let (holder, left) = match (engine.lock(look, &task.about).await, until) {
+            (Err(RunError::Lock(LockError::Held { holder, .. })), Some(until))
+                if Instant::now() < until && !engine.stop.is_requested() =>
+            {
+                (holder, until.saturating_duration_since(Instant::now()))
+            }
+            (taken, _) => return taken,
+        };
+        if told.as_ref() != Some(&holder.id) {
+            report.note(&format!(
+                "Waiting for {} on {}, who has held the stage's lock for `{}` since {}.",
+                holder.identity, holder.host, holder.command, holder.acquired_at
+            ));
+            told = Some(holder.id);
+        }
+        let _ = tokio::time::timeout(left.min(LOCK_LOOK), engine.stop.requested()).await;
+    }
+}
+
+/// How often to look whether a lock is free that is waited for.
+const LOCK_LOOK: Duration = Duration::from_secs(2);
+
 /// Asks, takes the lock, applies, and shows what came of it.
 pub async fn carry_out(
     engine: &Engine<'_>,
@@ -210,7 +268,7 @@ pub async fn carry_out(
     let mut signals = Signals::listen()?;
     let lock = loop {
         let (lock, again) = {
-            let locking = std::pin::pin!(engine.lock(&look, &task.about));
+            let locking = std::pin::pin!(lock(engine, &look, &task, report));
             signals.heed(locking, engine.stop, report).await?
         };
         if engine.stop.is_requested() {

@@ -123,6 +123,26 @@ fn of_two_deploys_at_once_one_works_and_the_other_doesnt_disturb_it() {
     let _ = first.wait().succeeds();
     story.assert_whole("both");
 
+    // Whoever waits goes on when the first has ended, by what is there then.
+    recorder.fault(Fault::on("CreateApi").delay(Duration::from_secs(8)));
+    let mark = recorder.mark();
+    let first = story.start(["deploy", "--yes", "--stage", "waited-for"]);
+    wait_for("the first to be at work", Duration::from_mins(2), || {
+        let calls = recorder.calls_since(mark).named("CreateApi");
+        (!calls.is_empty()).then_some(())
+    });
+    let _ = story
+        .wsless(["deploy", "--yes", "--stage", "waited-for", "--wait=1s"])
+        .exits(75)
+        .warns("Waiting for ")
+        .warns("the stage is locked by");
+    let _ = story
+        .wsless(["deploy", "--yes", "--stage", "waited-for", "--wait"])
+        .succeeds()
+        .warns("Waiting for ");
+    let _ = first.wait().succeeds();
+    story.assert_whole("waited-for");
+
     let pair = [1, 2].map(|_| story.start(["deploy", "--yes", "--stage", "race"]));
     let codes = pair.map(|deploy| deploy.wait().code);
     assert!(codes.contains(&0), "{codes:?}");
