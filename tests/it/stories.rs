@@ -4,6 +4,7 @@ mod changes;
 mod chat;
 mod control_plane;
 mod echo;
+mod fidelity;
 mod kept;
 mod least_privilege;
 mod side_by_side;
