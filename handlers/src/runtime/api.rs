@@ -33,12 +33,15 @@ pub(super) struct Api {
     line: Option<Line>,
 }
 
+/// What moves a connection's bytes.
+type Driver = Connection<TokioIo<TcpStream>, Full<Bytes>>;
+
 /// A connection, and the way into it.
 #[derive(Debug)]
 struct Line {
     sender: SendRequest<Full<Bytes>>,
     /// Gone once it has ended.
-    connection: Option<Pin<Box<Connection<TokioIo<TcpStream>, Full<Bytes>>>>>,
+    connection: Option<Pin<Box<Driver>>>,
 }
 
 impl Api {
