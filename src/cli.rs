@@ -2,12 +2,15 @@
 //!
 //! Holds no logic that another command could want: that has another home.
 
+mod arguments;
 mod build;
 mod completions;
+mod connect;
 mod demo;
 mod deploy;
 mod destroy;
 mod dev;
+mod doctor;
 mod failure;
 mod init;
 mod local;
@@ -127,6 +130,8 @@ enum Command {
     Plan(plan::Plan),
     Deploy(deploy::Deploy),
     Destroy(destroy::Destroy),
+    Connect(connect::Connect),
+    Doctor(doctor::Doctor),
     Unlock(unlock::Unlock),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -183,6 +188,8 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Plan(command) => block_on(command.run(global, report)),
         Command::Deploy(command) => block_on(command.run(global, report)),
         Command::Destroy(command) => block_on(command.run(global, report)),
+        Command::Connect(command) => block_on(command.run(global, report)),
+        Command::Doctor(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),
     }
 }

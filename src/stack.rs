@@ -35,9 +35,9 @@ pub mod builtin {
 }
 
 /// The results queue's name.
-const RESULTS: &str = "results";
+pub(crate) const RESULTS: &str = "results";
 /// The name of the role with which API Gateway sends to queues.
-const GATEWAY: &str = "gateway";
+pub(crate) const GATEWAY: &str = "gateway";
 /// API Gateway's own routes.
 const CONNECT_ROUTE: &str = "$connect";
 const DISCONNECT_ROUTE: &str = "$disconnect";

@@ -237,7 +237,7 @@ pub async fn carry_out(
         elapsed: task.started.elapsed(),
         timings: task.timings,
         next: if complete {
-            next(endpoint.as_deref())
+            next(endpoint.as_deref(), engine.scope, global)
         } else {
             vec![format!(
                 "wsless {} --stage {}",
@@ -256,9 +256,10 @@ pub async fn carry_out(
 }
 
 /// What to try next.
-fn next(endpoint: Option<&str>) -> Vec<String> {
+fn next(endpoint: Option<&str>, scope: &Scope, global: &Global) -> Vec<String> {
+    let here = if global.local { " --local" } else { "" };
     endpoint
-        .map(|endpoint| format!("npx wscat -c {endpoint}"))
+        .map(|_| format!("wsless connect --stage {}{here}", scope.stage))
         .into_iter()
         .collect()
 }

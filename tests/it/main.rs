@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod clients;
+mod connect;
+mod doctor;
 mod embedded;
 mod failures;
 mod golden;
