@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench local` builds the echo template in `release`, deploys it to `wsless local` and loads it from this
 //! process over real sockets; a real handler process answers each message. Prints one Markdown table with the limit that
-//! each figure is held to; exits with 1 if one isn't reached. `-- --seconds 3` shortens each load.
+//! each figure is held to; exits with 1 if one isn't reached. `-- --seconds 3` shortens each load; `-- direct queued`
+//! measures these parts only.
 #![allow(missing_docs, reason = "a program")]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
@@ -28,26 +29,40 @@ const PING: &str = r#"{"action":"ping","id":7}"#;
 const PONG: &str = r#"{"pong":7}"#;
 /// What goes by the queue and comes back as it is.
 const ECHO: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const PARTS: [&str; 5] = ["start", "direct", "queued", "idle", "dev"];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
+    // 10,000 connections are as many files.
+    let files = rustix::process::Resource::Nofile;
+    let mut limit = rustix::process::getrlimit(files);
+    limit.current = limit.maximum.map(|most| most.min(32_768)).or(Some(32_768));
+    rustix::process::setrlimit(files, limit).expect("a limit of files");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    if arguments
-        .iter()
-        .any(|argument| argument == "--bare-echo-server")
-    {
-        runtime.block_on(bare_echo_server());
-        return;
+    let mut load = Duration::from_secs(10);
+    let mut parts = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bare-echo-server" => return runtime.block_on(bare_echo_server()),
+            "--seconds" => {
+                let seconds = arguments.next().and_then(|seconds| seconds.parse().ok());
+                load = Duration::from_secs(seconds.expect("--seconds takes a number"));
+            }
+            // Cargo says so itself.
+            "--bench" => {}
+            part => {
+                assert!(PARTS.contains(&part), "the parts are {}", PARTS.join(", "));
+                parts.push(part.to_owned());
+            }
+        }
     }
-    let seconds = arguments
-        .iter()
-        .position(|argument| argument == "--seconds")
-        .and_then(|at| arguments.get(at + 1)?.parse().ok())
-        .unwrap_or(10);
-    let missed = runtime.block_on(measure(Duration::from_secs(seconds)));
+    if parts.is_empty() {
+        parts = PARTS.map(str::to_owned).into();
+    }
+    let missed = runtime.block_on(measure(&parts, load));
     if missed > 0 {
         eprintln!("{missed} figures aren't reached");
         std::process::exit(1);
@@ -78,15 +93,26 @@ impl Table {
     }
 }
 
-async fn measure(load: Duration) -> usize {
+async fn measure(parts: &[String], load: Duration) -> usize {
     let folder = project();
-    let (cloud, endpoint, ready) = start_cloud(&folder);
-    let idle_mb = resident_kib(cloud.0.id()) / 1024;
-    let address = deploy(&folder);
-    let (bare, bare_address) = start_bare();
-
     println!("| what | here | held to |\n|---|---|---|");
     let mut table = Table(0);
+    for part in parts {
+        match part.as_str() {
+            "start" => start(&mut table, &folder),
+            "direct" => direct(&mut table, &folder, load).await,
+            "queued" => queued(&mut table, &folder, load).await,
+            "idle" => idle(&mut table, &folder).await,
+            _ => dev(&mut table, &folder).await,
+        }
+    }
+    table.0
+}
+
+/// How soon `wsless local` is there, and what it takes.
+fn start(table: &mut Table, folder: &Path) {
+    let (cloud, ready) = start_cloud(folder);
+    let idle_mb = resident_kib(cloud.0.id()) / 1024;
     table.row(
         "`wsless local`: ready after",
         &format!("{} ms", ready.as_millis()),
@@ -99,11 +125,17 @@ async fn measure(load: Duration) -> usize {
         "below 30 MB",
         idle_mb < 30,
     );
+}
 
+/// Messages that a handler answers in the same exchange.
+async fn direct(table: &mut Table, folder: &Path, load: Duration) {
+    let (_cloud, _) = start_cloud(folder);
+    let address = deploy(folder);
+    let (_bare, bare_address) = start_bare();
     for connections in [1, 50, 500] {
         let echoed = exchange(&bare_address, connections, ECHO, ECHO, load).await;
         table.row(
-            &format!("bare echo server, {connections} connections"),
+            &format!("bare echo server, {}", counted(connections)),
             &echoed.shown(),
             "the limit of this machine",
             true,
@@ -121,12 +153,18 @@ async fn measure(load: Duration) -> usize {
             _ => ("10,000/s", direct.rate() >= 10_000.0),
         };
         table.row(
-            &format!("direct route, {connections} connections"),
+            &format!("direct route, {}", counted(connections)),
             &direct.shown(),
             limit,
             is_reached,
         );
     }
+}
+
+/// Messages that go by the queue, a handler, the results queue and `push`.
+async fn queued(table: &mut Table, folder: &Path, load: Duration) {
+    let (_cloud, _) = start_cloud(folder);
+    let address = deploy(folder);
     for connections in [1, 500] {
         let queued = exchange(&address, connections, ECHO, ECHO, load).await;
         let (limit, is_reached) = match connections {
@@ -137,14 +175,18 @@ async fn measure(load: Duration) -> usize {
             _ => ("4,000/s", queued.rate() >= 4_000.0),
         };
         table.row(
-            &format!("queued route, {connections} connections"),
+            &format!("queued route, {}", counted(connections)),
             &queued.shown(),
             limit,
             is_reached,
         );
     }
-    drop(bare);
+}
 
+/// Connections that say nothing.
+async fn idle(table: &mut Table, folder: &Path) {
+    let (cloud, _) = start_cloud(folder);
+    let address = deploy(folder);
     let before = resident_kib(cloud.0.id());
     let held = hold(&address, 10_000).await;
     let each = resident_kib(cloud.0.id()).saturating_sub(before) * 1024 / held.len().max(1) as u64;
@@ -154,10 +196,53 @@ async fn measure(load: Duration) -> usize {
         "at most 12 KB each of 10,000",
         held.len() == 10_000 && each <= 12_000,
     );
-    drop(held);
-    drop(cloud);
-    let _ = endpoint;
-    table.0
+}
+
+/// How soon a built project that is started with `wsless dev` answers its first message.
+async fn dev(table: &mut Table, folder: &Path) {
+    // The first time builds it.
+    let (running, _) = first_answer(folder).await;
+    drop(running);
+    let (_running, took) = first_answer(folder).await;
+    table.row(
+        "`wsless dev` on a built project: first answer after",
+        &format!("{} ms", took.as_millis()),
+        "within 1 s",
+        took <= Duration::from_secs(1),
+    );
+}
+
+async fn first_answer(folder: &Path) -> (Running, Duration) {
+    let began = Instant::now();
+    let mut child = wsless(folder)
+        .current_dir(folder)
+        .args(["dev", "--port", "0", "--output", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("wsless dev starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let running = Running(child);
+    let address = loop {
+        let line = lines.next().expect("wsless dev runs").expect("a line");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        if let Some(address) = told["endpoint"].as_str() {
+            break address.to_owned();
+        }
+    };
+    let mut socket = connect(&address).await;
+    let asked = socket.send(Message::text(PING)).await;
+    asked.expect("a message is sent");
+    answer(&mut socket, PONG).await;
+    let took = began.elapsed();
+    // What it still says is nobody's, but must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    (running, took)
+}
+
+fn counted(connections: usize) -> String {
+    let s = if connections == 1 { "" } else { "s" };
+    format!("{connections} connection{s}")
 }
 
 /// The echo template's project, in the target folder.
@@ -183,7 +268,7 @@ fn wsless(folder: &Path) -> Command {
     command
 }
 
-fn start_cloud(folder: &Path) -> (Running, String, Duration) {
+fn start_cloud(folder: &Path) -> (Running, Duration) {
     let began = Instant::now();
     let mut child = wsless(folder)
         .args(["local", "--port", "0", "--output", "json"])
@@ -194,9 +279,8 @@ fn start_cloud(folder: &Path) -> (Running, String, Duration) {
     BufReader::new(child.stdout.take().expect("its output"))
         .read_line(&mut line)
         .expect("a line");
-    let told: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    let endpoint = told["endpoint"].as_str().expect("an endpoint").to_owned();
-    (Running(child), endpoint, began.elapsed())
+    assert!(line.contains("\"endpoint\""), "wsless local said: {line}");
+    (Running(child), began.elapsed())
 }
 
 fn deploy(folder: &Path) -> String {
@@ -325,14 +409,7 @@ async fn exchange(
                     .send(Message::text(send))
                     .await
                     .expect("a message is sent");
-                let answer = loop {
-                    match socket.next().await {
-                        Some(Ok(Message::Text(text))) => break text,
-                        Some(Ok(_)) => {}
-                        other => panic!("the connection ended: {other:?}"),
-                    }
-                };
-                assert_eq!(answer.as_str(), expect);
+                answer(&mut socket, expect).await;
                 if began.elapsed() > warm {
                     latencies.push(sent.elapsed());
                 }
@@ -350,6 +427,17 @@ async fn exchange(
     Load {
         took: load,
         latencies,
+    }
+}
+
+/// Waits for the next message, which is to be this.
+async fn answer(socket: &mut WebSocketStream<TcpStream>, expect: &str) {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) => return assert_eq!(text.as_str(), expect),
+            Some(Ok(_)) => {}
+            other => panic!("the connection ended: {other:?}"),
+        }
     }
 }
 

@@ -146,6 +146,23 @@ pub struct Identity {
     pub arn: String,
 }
 
+impl Identity {
+    /// An account's own, without asking AWS who is calling. The partition is told by the region's name.
+    pub fn of_account(account: &str, region: &str) -> Self {
+        let partition = match region {
+            china if china.starts_with("cn-") => "aws-cn",
+            government if government.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        };
+        Self {
+            account: account.to_owned(),
+            partition: partition.to_owned(),
+            region: region.to_owned(),
+            arn: format!("arn:{partition}:iam::{account}:root"),
+        }
+    }
+}
+
 /// The clients, and what they share.
 #[derive(Debug)]
 #[allow(

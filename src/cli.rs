@@ -4,17 +4,22 @@
 
 mod arguments;
 mod build;
+mod ci;
 mod completions;
 mod connect;
 mod demo;
 mod deploy;
 mod destroy;
 mod dev;
+mod dlq;
 mod doctor;
 mod failure;
+mod history;
 mod init;
 mod local;
+mod man;
 mod plan;
+mod policy;
 mod schema;
 mod signals;
 mod unlock;
@@ -25,7 +30,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::failure::Failure;
-use crate::report::{ColorChoice, Options, Output, Report};
+use crate::{
+    diagnostic::Diagnostic,
+    report::{ColorChoice, Options, Output, Report},
+};
 
 /// How a command ends: the numbers that scripts rely on.
 pub mod exit {
@@ -108,6 +116,8 @@ enum OutputArg {
     Human,
     /// Machines: one JSON object a line
     Json,
+    /// A pull request's comment; only `plan` has it
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -132,9 +142,14 @@ enum Command {
     Destroy(destroy::Destroy),
     Connect(connect::Connect),
     Doctor(doctor::Doctor),
+    History(history::History),
+    Dlq(dlq::Dlq),
     Unlock(unlock::Unlock),
+    Policy(policy::Policy),
+    Ci(ci::Ci),
     Schema(schema::Schema),
     Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Parses the arguments, runs the command and says how it ended.
@@ -155,6 +170,7 @@ pub fn main() -> ExitCode {
         output: match cli.global.output {
             OutputArg::Human => Output::Human,
             OutputArg::Json => Output::Json,
+            OutputArg::Markdown => Output::Markdown,
         },
         color: match cli.global.color {
             ColorArg::Auto => ColorChoice::Auto,
@@ -177,6 +193,15 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
     let global = &cli.global;
+    if matches!(global.output, OutputArg::Markdown) && !matches!(cli.command, Command::Plan(_)) {
+        return Err(Failure::usage(
+            Diagnostic::error(
+                "cli::markdown",
+                "only `wsless plan` has `--output markdown`",
+            )
+            .help("pass `--output human` or `--output json`"),
+        ));
+    }
     match &cli.command {
         Command::Init(command) => command.run(report),
         Command::Schema(_) => schema::run(),
@@ -190,7 +215,12 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Destroy(command) => block_on(command.run(global, report)),
         Command::Connect(command) => block_on(command.run(global, report)),
         Command::Doctor(command) => block_on(command.run(global, report)),
+        Command::History(command) => block_on(command.run(global, report)),
+        Command::Dlq(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),
+        Command::Policy(command) => block_on(command.run(global, report)),
+        Command::Ci(command) => command.run(global, report),
+        Command::Man(command) => command.run(report),
     }
 }
 

@@ -4,8 +4,10 @@
 
 pub mod aws;
 pub mod build;
+pub mod ci;
 pub mod cli;
 pub mod client;
+pub mod dead_letters;
 pub mod demo;
 pub mod dev;
 pub mod diagnostic;
@@ -13,6 +15,8 @@ pub mod engine;
 pub mod local;
 pub mod manifest;
 pub mod observe;
+pub mod plan_file;
+pub mod policy;
 pub mod project;
 pub mod report;
 pub mod resource;

@@ -17,7 +17,7 @@ use crate::{
     build::{self, Artifact, Artifacts, Platform},
     diagnostic::{Diagnostic, SourceFile},
     engine::{address::Address, scope::Scope, stack::Stack},
-    manifest::{self, Architecture, Manifest},
+    manifest::{self, Architecture, HandlerName, Manifest},
     resource,
     stack::{self, Code, Codes},
 };
@@ -155,6 +155,22 @@ impl Project {
         }
         forget_others(&packages, &kept);
         Ok(codes)
+    }
+
+    /// In the place of each function's code, nothing: for what depends on which functions there are, not on what they do.
+    pub fn unbuilt(&self) -> Codes {
+        let handlers = self.manifest.handlers.keys();
+        handlers
+            .map(HandlerName::as_str)
+            .chain(stack::builtins(&self.manifest))
+            .map(|name| {
+                let code = Code {
+                    sha256: String::new(),
+                    package: String::new(),
+                };
+                (name.to_owned(), code)
+            })
+            .collect()
     }
 
     /// The stack of the project's stage.

@@ -2,8 +2,8 @@
 //!
 //! What to show is decided in pure functions that return strings (one file each kind of thing); only [`Report`] writes.
 //! People read results on standard output, everything else on standard error. Machines (`--output json`) read standard
-//! output: one JSON object a line and nothing else, see [`json`]. It knows the values of `diagnostic`, `engine` and
-//! `aws::Error`, and nothing of the manifest, the stack or any resource type.
+//! output: one JSON object a line and nothing else, see [`json`]. It knows the values of `diagnostic`, `dead_letters`,
+//! `engine` and `aws::Error`, and nothing of the manifest, the stack or any resource type.
 
 use std::{
     borrow::Cow,
@@ -16,8 +16,9 @@ use dialoguer::console::Term;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 
-use crate::{diagnostic::Diagnostic, engine::plan::Plan};
+use crate::{dead_letters::DeadLetter, diagnostic::Diagnostic, engine::plan::Plan};
 
+mod dead_letter;
 mod diagnostic;
 mod difference;
 mod doctor;
@@ -26,6 +27,7 @@ mod frame;
 mod highlight;
 pub mod json;
 pub mod log;
+mod markdown;
 mod phase;
 mod plan;
 mod progress;
@@ -53,6 +55,8 @@ pub enum Output {
     Human,
     /// Machines.
     Json,
+    /// People who read a pull request: a plan in Markdown. Anything else is as for people.
+    Markdown,
 }
 
 /// When to colour.
@@ -131,8 +135,8 @@ impl Report {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let mode = match options.output {
             Output::Json => Mode::Json,
-            Output::Human if err.is_terminal() && !dumb => Mode::Terminal,
-            Output::Human => Mode::Plain,
+            Output::Human | Output::Markdown if err.is_terminal() && !dumb => Mode::Terminal,
+            Output::Human | Output::Markdown => Mode::Plain,
         };
         let target = match mode {
             Mode::Terminal => ProgressDrawTarget::stderr(),
@@ -171,7 +175,7 @@ impl Report {
             err: Mutex::new(Box::new(err)),
             width: None,
             mode: match options.output {
-                Output::Human => Mode::Plain,
+                Output::Human | Output::Markdown => Mode::Plain,
                 Output::Json => Mode::Json,
             },
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
@@ -211,8 +215,8 @@ impl Report {
         }
     }
 
-    /// What would change. `forces` says which fields make a replacement necessary.
-    pub fn plan(&self, plan: &Plan, forces: Forces<'_>) {
+    /// What would change, to what. `forces` says which fields make a replacement necessary.
+    pub fn plan(&self, plan: &Plan, forces: Forces<'_>, title: &str) {
         if self.is_json() {
             self.record("plan", json::plan(plan, forces));
             return;
@@ -221,7 +225,11 @@ impl Report {
             width: self.0.width.unwrap_or(NO_TERMINAL_WIDTH),
             verbose: self.verbose(),
         };
-        self.print_out(&plan::render(plan, forces, room));
+        self.print_out(&if self.0.options.output == Output::Markdown {
+            markdown::render(plan, forces, room, title)
+        } else {
+            plan::render(plan, forces, room)
+        });
     }
 
     /// Begins to show how `plan` is applied.
@@ -253,6 +261,16 @@ impl Report {
         self.record("result", named);
     }
 
+    /// A document that a command makes, such as an IAM policy: JSON that can be put into a file as it is.
+    pub fn document(&self, command: &str, document: &Value) {
+        if self.is_json() {
+            self.result(command, json!({ "document": document }));
+        } else {
+            let text = serde_json::to_string_pretty(document).unwrap_or_default();
+            self.print_out(&format!("{text}\n"));
+        }
+    }
+
     /// A table of a command's results. Machines are given them by [`Report::result`].
     pub fn table<H: AsRef<str>, C: AsRef<str>>(&self, headers: &[H], rows: &[Vec<C>]) {
         if !self.is_json() {
@@ -281,6 +299,13 @@ impl Report {
         let gap = " ".repeat(width.saturating_sub(text::width(&name)));
         let name = text::paint(text::hue(handler), name);
         self.print_out(&format!("{name}{gap}  {}\n", log::render(text)));
+    }
+
+    /// A message that failed every time. Machines are given it by [`Report::result`].
+    pub fn dead_letter(&self, letter: &DeadLetter) {
+        if !self.is_json() {
+            self.print_out(&dead_letter::render(letter));
+        }
     }
 
     /// Words beside the results, on standard error.

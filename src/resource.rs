@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use crate::engine::resource::{
-    Attributes, Context, ErrorMetadata, Observed, Owner, Replacement, Resource, SdkError, to_value,
+    Attributes, Context, ErrorMetadata, Observed, Owner, Permission, Replacement, Resource,
+    SdkError, to_value,
 };
 use crate::{
     aws::{Error, Operation},

@@ -34,8 +34,8 @@ pub mod builtin {
     pub const PUSH: &str = "push";
 }
 
-/// The results queue's name.
-pub(crate) const RESULTS: &str = "results";
+/// The results queue's name: what handlers reply is in it until `push` sends it.
+pub const RESULTS: &str = "results";
 /// The name of the role with which API Gateway sends to queues.
 pub(crate) const GATEWAY: &str = "gateway";
 /// API Gateway's own routes.

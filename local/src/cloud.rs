@@ -35,6 +35,8 @@ use crate::{
 
 /// No more regions than this are made: AWS has fewer, and a client mustn't fill the memory with names.
 const REGIONS: usize = 64;
+/// Files for the connections that there may be, and what else there is: processes' pipes, what is kept.
+const FILES: u64 = 32_768;
 
 /// What all services share.
 #[derive(Debug)]
@@ -124,6 +126,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     if !options.host.is_loopback() {
         return Err(StartError::NotLoopback(address));
     }
+    raise_file_limit();
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| StartError::Listen { address, source })?;
@@ -139,6 +142,18 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let serving = crate::wire::serve(Arc::clone(&cloud), listener);
     cloud.spawn(serving);
     Ok(Running { cloud })
+}
+
+/// Lets this process hold as many connections as the cloud takes: many systems begin with 1,024 files.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(FILES, |most| most.min(FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        // Else there are fewer connections.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
 }
 
 impl Cloud {
@@ -319,5 +334,27 @@ pub async fn perform(call: &Call) -> Result<Answer> {
         Service::S3 => crate::s3::call(call).await,
         Service::Sqs => crate::sqs::call(call).await,
         Service::Sts => crate::sts::call(call).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    use super::*;
+
+    #[test]
+    fn a_low_limit_of_files_is_raised_as_far_as_it_may_be() {
+        let mut limit = getrlimit(Resource::Nofile);
+        let most = limit.maximum.unwrap_or(FILES).min(FILES);
+        limit.current = Some(most / 2);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        raise_file_limit();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(most));
+        // What the user has set higher stays.
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit).unwrap();
+        raise_file_limit();
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.current);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! One database a region, opened at the first call: SQLite in memory, or a file where the cloud keeps what it holds.
 
+mod settings;
+
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use dynoxide::{Database, DynoxideError};
@@ -134,7 +136,14 @@ fn permissions(call: &Call) -> Vec<Permission> {
                 );
             }
         }
-        "ListTables" | "DescribeLimits" | "DescribeEndpoints" => {
+        "ListTables"
+        | "DescribeLimits"
+        | "DescribeEndpoints"
+        | "ListBackups"
+        | "ListContributorInsights"
+        | "ListExports"
+        | "ListGlobalTables"
+        | "ListImports" => {
             needed.push(Permission::of(call, "*"));
         }
         "TagResource" | "UntagResource" | "ListTagsOfResource" => {
@@ -181,6 +190,9 @@ pub async fn call(call: &Call) -> Result<Answer> {
     let service = &call.region.dynamodb;
     let table = text(&call.input, "TableName").to_owned();
     refuse_what_is_too_early(service, &call.operation, &table)?;
+    if let Some(answer) = settings::answer(call) {
+        return Ok(answer.into());
+    }
     let database = service.database(&call.cloud, &call.region.name)?;
     let operation = call.operation.clone();
     let ours = format!("arn:aws:dynamodb:{}:{ACCOUNT}:", call.region.name);

@@ -152,6 +152,21 @@ pub fn permission(call: &Call) -> Permission {
     permission
 }
 
+/// The function that a call on an event source mapping is about: the condition key `lambda:FunctionArn` [SAR AWS Lambda].
+pub fn function_arn(call: &Call) -> Option<String> {
+    if !call.operation.ends_with("EventSourceMapping") {
+        return None;
+    }
+    let text = |name: &str| call.input.get(name).and_then(Value::as_str);
+    if let Some(name) = text("FunctionName") {
+        let named = arn::parse(name, arn::Shape::Namespaced)?;
+        return Some(arn::function(&call.region.name, named.name));
+    }
+    let state = call.region.lambda.control.state.read();
+    let mapping = state.mappings.get(text("UUID")?)?;
+    Some(mapping.function_arn.clone())
+}
+
 /// Does what is asked.
 pub async fn call(call: &Call) -> Result<Answer> {
     if call.cloud.delays.are_real() {
@@ -184,11 +199,18 @@ pub async fn call(call: &Call) -> Result<Answer> {
             "The resource you requested does not exist.",
         )),
         "GetPolicy" => permissions::get(call),
+        "GetProvisionedConcurrencyConfig" => extras::provisioned(call),
         "GetRuntimeManagementConfig" => extras::runtime_management(call),
         "Invoke" => invoking::operation(call).await,
         "ListAliases" => aliases::list(call),
+        "ListCodeSigningConfigs" => Ok(json!({ "CodeSigningConfigs": [] }).into()),
         "ListEventSourceMappings" => mappings::list(call),
+        "ListFunctionEventInvokeConfigs" => extras::list_event_configs(call),
+        "ListFunctionUrlConfigs" => extras::of_any(call, json!({ "FunctionUrlConfigs": [] })),
         "ListFunctions" => functions::list(call),
+        // Layers can't be published here.
+        "ListLayers" => Ok(json!({ "Layers": [] }).into()),
+        "ListLayerVersions" => Ok(json!({ "LayerVersions": [] }).into()),
         "ListTags" => tags::list(call),
         "ListVersionsByFunction" => versions::list(call),
         "PublishVersion" => versions::publish(call),
@@ -317,6 +339,33 @@ pub const ROUTES: &[Route] = &[
         "ListEventSourceMappings",
     ),
     Route::new("GET", "/2015-03-31/functions", "ListFunctions"),
+    Route::new("GET", "/2018-10-31/layers", "ListLayers"),
+    Route::new(
+        "GET",
+        "/2018-10-31/layers/{LayerName}/versions",
+        "ListLayerVersions",
+    ),
+    Route::new(
+        "GET",
+        "/2020-04-22/code-signing-configs",
+        "ListCodeSigningConfigs",
+    ),
+    Route::new(
+        "GET",
+        "/2021-10-31/functions/{FunctionName}/urls",
+        "ListFunctionUrlConfigs",
+    ),
+    Route::new(
+        "GET",
+        "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
+        "ListFunctionEventInvokeConfigs",
+    ),
+    // With `?List=ALL` it's ListProvisionedConcurrencyConfigs.
+    Route::new(
+        "GET",
+        "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+        "GetProvisionedConcurrencyConfig",
+    ),
     Route::new("GET", "/2017-03-31/tags/{Resource}", "ListTags"),
     Route::new(
         "GET",

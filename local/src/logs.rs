@@ -168,6 +168,14 @@ pub async fn call(call: &Call) -> Result<Answer> {
         "GetLogEvents" => read::get(call),
         "FilterLogEvents" => read::filter(call),
         "StartLiveTail" => tail::start(call),
+        // None of these can be made here.
+        "DescribeMetricFilters" => groups::none_of(call, "metricFilters"),
+        "DescribeSubscriptionFilters" => groups::none_of(call, "subscriptionFilters"),
+        "DescribeDestinations" => groups::none_of(call, "destinations"),
+        "DescribeExportTasks" => groups::none_of(call, "exportTasks"),
+        "DescribeQueries" => groups::none_of(call, "queries"),
+        "DescribeQueryDefinitions" => groups::none_of(call, "queryDefinitions"),
+        "DescribeResourcePolicies" => groups::none_of(call, "resourcePolicies"),
         "StartQuery" | "GetQueryResults" => Err(invalid(
             "wsless's embedded cloud doesn't have Logs Insights; use FilterLogEvents",
         )),

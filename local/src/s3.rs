@@ -8,6 +8,7 @@
 mod body;
 mod buckets;
 mod conditions;
+mod defaults;
 mod deletes;
 mod errors;
 mod listing;
@@ -128,6 +129,14 @@ pub fn permission(call: &Call) -> Permission {
         "ListObjectVersions" => "ListBucketVersions",
         "PutPublicAccessBlock" | "DeletePublicAccessBlock" => "PutBucketPublicAccessBlock",
         "GetPublicAccessBlock" => "GetBucketPublicAccessBlock",
+        "GetBucketAccelerateConfiguration" => "GetAccelerateConfiguration",
+        "GetBucketCors" => "GetBucketCORS",
+        "GetBucketEncryption" => "GetEncryptionConfiguration",
+        "GetBucketLifecycleConfiguration" => "GetLifecycleConfiguration",
+        "GetBucketNotificationConfiguration" => "GetBucketNotification",
+        "GetBucketReplication" => "GetReplicationConfiguration",
+        "GetObjectLockConfiguration" => "GetBucketObjectLockConfiguration",
+        "ListMultipartUploads" => "ListBucketMultipartUploads",
         "DeleteBucketTagging" => "PutBucketTagging",
         "GetObject" | "HeadObject" if is_versioned => "GetObjectVersion",
         "HeadObject" => "GetObject",
@@ -188,7 +197,10 @@ pub async fn call(call: &Call) -> Result<Answer> {
         "ListObjectsV2" => listing::v2,
         "ListObjects" => listing::v1,
         "ListObjectVersions" => listing::versions,
-        other => return Err(AwsError::unknown_operation("s3", other)),
+        other => {
+            return defaults::answer(call)
+                .unwrap_or_else(|| Err(AwsError::unknown_operation("s3", other)));
+        }
     };
     operation(call)
 }

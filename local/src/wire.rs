@@ -26,7 +26,15 @@ pub(crate) mod sigv4;
 pub(crate) mod tests;
 mod xml;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -48,8 +56,12 @@ use crate::{cloud::Cloud, sockets::SentNames};
 
 /// How many connections there may be at a time, open WebSockets among them.
 const CONNECTIONS: usize = 20_000;
-/// How long a connection may take to send a request's head, or be idle between two requests. Longer than clients keep idle
-/// connections in their pools (the SDKs' 90 s at most), so that they don't meet a connection that is just being closed.
+/// How long a new connection may take until its first request's head is there. It's scaled as AWS's own limits are, but no
+/// shorter than what a busy machine needs.
+const FIRST_HEAD: Duration = Duration::from_secs(30);
+const FIRST_HEAD_LEAST: Duration = Duration::from_secs(2);
+/// How long it may take to send another, or be idle between two requests. Longer than clients keep idle connections in
+/// their pools (the SDKs' 90 s at most), so that they don't meet a connection that is just being closed.
 const HEAD: Duration = Duration::from_mins(2);
 /// The most that a request's head may be; presigned addresses and roles' tokens fit well.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -105,34 +117,50 @@ fn is_the_connections(error: &io::Error) -> bool {
     )
 }
 
-/// Serves one connection until it ends, or becomes a WebSocket.
+/// Serves one connection until it ends, or becomes a WebSocket. One that doesn't get as far as a request is ended soon.
 async fn connection(cloud: Arc<Cloud>, stream: Held<TcpStream>, peer: SocketAddr) {
-    // hyper forgets how headers' names are written, and events tell it: a handshake is looked at before hyper reads it.
-    let mut head = vec![0; PEEKED];
-    let Ok(Ok(there)) = tokio::time::timeout(HEAD, stream.peek(&mut head)).await else {
+    let limit = cloud.delays.scaled(FIRST_HEAD).max(FIRST_HEAD_LEAST);
+    let until = tokio::time::Instant::now() + limit;
+    let Ok(Ok(names)) = tokio::time::timeout_at(until, names(&stream)).await else {
         return;
     };
-    let names = head.get(..there).and_then(SentNames::of_handshake);
-    drop(head);
+    let heard = Arc::new(AtomicBool::new(false));
+    let hears = Arc::clone(&heard);
     let answering = service_fn(move |mut request: Request<Incoming>| {
+        hears.store(true, Ordering::Relaxed);
         let cloud = Arc::clone(&cloud);
         if let Some(names) = &names {
             request.extensions_mut().insert(names.clone());
         }
         async move { answer(&cloud, peer, request).await }
     });
-    let served = http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_header_size(HEAD_BYTES)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), answering)
-        .with_upgrades()
-        .await;
+        .with_upgrades();
+    let mut serving = std::pin::pin!(serving);
+    let served = match tokio::time::timeout_at(until, &mut serving).await {
+        Ok(served) => served,
+        Err(_) if heard.load(Ordering::Relaxed) => serving.await,
+        Err(_) => return,
+    };
     if let Err(error) = served {
         // Clients go away as they like, and hyper has answered what it couldn't read.
         tracing::trace!(%error, "a connection ended");
     }
+}
+
+/// How the names of a handshake's headers are written: hyper forgets it, and events tell it, so that it's looked at before
+/// hyper reads it.
+async fn names(stream: &Held<TcpStream>) -> io::Result<Option<SentNames>> {
+    // Until something is there, nothing is held for it.
+    stream.readable().await?;
+    let mut head = vec![0; PEEKED];
+    let there = stream.peek(&mut head).await?;
+    Ok(head.get(..there).and_then(SentNames::of_handshake))
 }
 
 /// Answers one request.

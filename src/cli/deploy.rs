@@ -1,6 +1,6 @@
 //! `wsless deploy`: builds, and brings the cloud to what the manifest says.
 
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 use super::{Failure, Global, exit, work};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
         apply::{Applied, Engine, Stop},
         run::About,
     },
+    plan_file::PlanFile,
     project,
     report::{Report, Summary},
     resource,
@@ -22,12 +23,16 @@ pub struct Deploy {
     /// Delete or replace queues that hold messages and a table that holds items
     #[arg(long)]
     allow_data_loss: bool,
+    /// Deploy exactly what this file of `wsless plan --out` says, without asking; refuse if it isn't so any more
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
 }
 
 impl Deploy {
     pub(super) async fn run(&self, global: &Global, report: &Report) -> Result<u8, Failure> {
         let started = Instant::now();
         let project = work::open(global, report)?;
+        let kept = self.plan.as_deref().map(PlanFile::read).transpose()?;
         let prepared = work::prepare(&project, global, report).await?;
         let engine = Engine {
             aws: &prepared.aws,
@@ -39,6 +44,11 @@ impl Deploy {
             allow_data_loss: self.allow_data_loss,
         };
         let (look, looked) = work::look(&engine, report).await?;
+        if let Some(kept) = &kept {
+            kept.check_scope(&prepared.scope)?;
+            let now = work::plan_file(&project, &prepared.scope, &look.plan).await;
+            kept.check_same(&now)?;
+        }
         let timings = vec![
             ("build".to_owned(), prepared.build),
             ("look".to_owned(), looked),
@@ -59,7 +69,7 @@ impl Deploy {
         }
         // With nothing to change, what is left to do is the record that a run which was cut off didn't write.
         if !look.plan.is_empty() {
-            work::show(&look.plan, report);
+            work::show(&look.plan, engine.scope, report);
         }
         let task = work::Task {
             about: About {
@@ -71,6 +81,7 @@ impl Deploy {
             } else {
                 "Deployed"
             },
+            is_approved: self.plan.is_some(),
             always_ask: false,
             question: format!(
                 "Deploy this to {} of {} in {}?",

@@ -57,10 +57,11 @@ impl Destroy {
             });
             return Ok(exit::DONE);
         }
-        work::show(&look.plan, report);
+        work::show(&look.plan, engine.scope, report);
         let task = work::Task {
             about,
             done: "Destroyed",
+            is_approved: false,
             always_ask: true,
             question: format!(
                 "Destroy {} of {} in {}? This can't be undone.",

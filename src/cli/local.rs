@@ -145,6 +145,8 @@ impl Local {
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_REGION", wsless_local::DEFAULT_REGION),
+            // Live tail would be looked for at `streaming-logs.127.0.0.1`.
+            ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true"),
         ];
         if report.is_json() {
             let environment: serde_json::Map<_, _> = environment

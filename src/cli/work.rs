@@ -8,6 +8,7 @@ use crate::{
     build::{Artifacts, Event, Part},
     diagnostic::Diagnostic,
     engine::{
+        address::Address,
         apply::{AppliedStep, Engine},
         plan::{Action, Plan, of_kind},
         run::{About, Look},
@@ -15,8 +16,9 @@ use crate::{
         stack::Stack,
     },
     local,
+    plan_file::PlanFile,
     project::{self, Project},
-    report::{Confirm, Report, Summary},
+    report::{Confirm, Report, Summary, json},
     resource,
 };
 
@@ -55,6 +57,12 @@ pub async fn build(project: &Project, report: &Report) -> Result<(Artifacts, Dur
     Ok((built?, took))
 }
 
+/// The region that the user asked for, on the command line or in the manifest.
+pub fn region(project: &Project, global: &Global) -> Option<String> {
+    let manifests = project.manifest.project.region.as_ref();
+    global.region.as_ref().or(manifests).cloned()
+}
+
 /// The way to AWS.
 pub async fn connect(project: &Project, global: &Global) -> Result<(Aws, Scope), Failure> {
     let endpoint_url = if global.local {
@@ -63,10 +71,7 @@ pub async fn connect(project: &Project, global: &Global) -> Result<(Aws, Scope),
         global.endpoint_url.clone()
     };
     let aws = Aws::connect(&Options {
-        region: global
-            .region
-            .clone()
-            .or_else(|| project.manifest.project.region.clone()),
+        region: region(project, global),
         profile: global.profile.clone(),
         endpoint_url,
         local: global.local,
@@ -111,10 +116,22 @@ pub async fn look(engine: &Engine<'_>, report: &Report) -> Result<(Look, Duratio
 }
 
 /// Shows a plan.
-pub fn show(plan: &Plan, report: &Report) {
-    report.plan(plan, &|address, path| {
-        of_kind(resource::ALL, address.kind()).is_some_and(|resource| resource.is_replaced_by(path))
-    });
+pub fn show(plan: &Plan, scope: &Scope, report: &Report) {
+    let title = format!(
+        "{} of {} in {}",
+        scope.stage, scope.project, scope.identity.region
+    );
+    report.plan(plan, &forces, &title);
+}
+
+/// Whether a change of a field makes a replacement necessary.
+fn forces(address: &Address, path: &str) -> bool {
+    of_kind(resource::ALL, address.kind()).is_some_and(|resource| resource.is_replaced_by(path))
+}
+
+/// A plan as it's kept in a file.
+pub async fn plan_file(project: &Project, scope: &Scope, plan: &Plan) -> PlanFile {
+    PlanFile::new(scope, project.commit().await, &json::plan(plan, &forces))
 }
 
 /// What the command that applies a plan is about.
@@ -125,6 +142,8 @@ pub struct Task<'a> {
     /// Whether to ask before anything that isn't a deletion.
     pub always_ask: bool,
     pub question: String,
+    /// Whether exactly this plan was approved: then nothing is asked, and another one is refused.
+    pub is_approved: bool,
     pub started: Instant,
     pub timings: Vec<(String, Duration)>,
 }
@@ -164,7 +183,7 @@ fn approve(
         return Err(diagnostics.into());
     }
     let destructive = plan.count(Action::Delete) + plan.count(Action::Replace) > 0;
-    if global.yes || !(destructive || task.always_ask) {
+    if global.yes || task.is_approved || !(destructive || task.always_ask) {
         return Ok(true);
     }
     match report.confirm(&task.question) {
@@ -207,8 +226,16 @@ pub async fn carry_out(
         }
         // Nobody keeps a stage locked while a person thinks.
         lock.release().await?;
+        if task.is_approved {
+            return Err(Diagnostic::error(
+                "plan::moved",
+                "somebody else deployed since the plan was made",
+            )
+            .help("plan again: `wsless plan --out FILE`")
+            .into());
+        }
         report.note("Somebody else deployed meanwhile. What is to be done now:");
-        show(&look.plan, report);
+        show(&look.plan, engine.scope, report);
         if !approved(&look)? {
             report.note("Nothing was changed.");
             return Ok(exit::FAILED);

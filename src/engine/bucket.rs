@@ -12,7 +12,7 @@ use aws_sdk_s3::{
     },
 };
 
-use super::scope::Scope;
+use super::{resource::Permission, scope::Scope};
 use crate::aws::{Aws, Class, Error, Operation, Service};
 
 const CREATE: Operation = Operation::put(Service::S3, "CreateBucket");
@@ -75,10 +75,7 @@ impl<'a> Bucket<'a> {
 
     /// Its name.
     pub fn name(&self) -> String {
-        format!(
-            "wsless-{}-{}",
-            self.scope.identity.account, self.scope.identity.region
-        )
+        name(self.scope)
     }
 
     /// The stage whose objects are written and read.
@@ -365,8 +362,36 @@ impl<'a> Bucket<'a> {
     }
 
     fn key(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.scope.project, self.scope.stage)
+        key(self.scope, name)
     }
+}
+
+fn name(scope: &Scope) -> String {
+    let identity = &scope.identity;
+    format!("wsless-{}-{}", identity.account, identity.region)
+}
+
+fn key(scope: &Scope, name: &str) -> String {
+    format!("{}/{}/{name}", scope.project, scope.stage)
+}
+
+/// What the identity that deploys must be allowed for the bucket and the stage's objects in it.
+pub fn permissions(scope: &Scope) -> [Permission; 2] {
+    let bucket = format!("arn:{}:s3:::{}", scope.identity.partition, name(scope));
+    let objects = format!("{bucket}/{}", key(scope, "*"));
+    [
+        Permission::on(
+            "s3",
+            &[
+                "CreateBucket",
+                "DeleteBucket",
+                "ListBucket",
+                "PutBucketPublicAccessBlock",
+            ],
+            [bucket],
+        ),
+        Permission::on("s3", &["DeleteObject", "GetObject", "PutObject"], [objects]),
+    ]
 }
 
 fn gone(error: &Error, condition: Condition<'_>) -> bool {

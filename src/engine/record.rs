@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ use crate::aws::Error;
 const NAME: &str = "record.json";
 /// Where the history's records are.
 const HISTORY: &str = "history/";
+
+/// Records read at the same time.
+const READS_AT_ONCE: usize = 16;
 
 /// One deployment. Holds no secret: no environment, no credentials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,4 +75,22 @@ pub async fn write(bucket: Bucket<'_>, record: &Record) -> Result<(), Error> {
         .await?;
     bucket.put(NAME, body, Condition::None).await?;
     Ok(())
+}
+
+/// The last deployments, the newest first, `most` of them. One that can't be read is left out: it's for people.
+pub async fn history(bucket: Bucket<'_>, most: usize) -> Result<Vec<Record>, Error> {
+    let mut names = bucket.list(HISTORY).await?;
+    // Their numbers have leading zeros: in order of names is in order of time.
+    names.reverse();
+    names.truncate(most);
+    let objects = stream::iter(&names)
+        .map(|name| bucket.get(name))
+        .buffered(READS_AT_ONCE)
+        .try_collect::<Vec<_>>()
+        .await?;
+    Ok(objects
+        .into_iter()
+        .flatten()
+        .filter_map(|object| serde_json::from_slice(&object.body).ok())
+        .collect())
 }

@@ -100,6 +100,67 @@ pub fn to_value(properties: &impl Serialize) -> Value {
     serde_json::to_value(properties).unwrap_or_default()
 }
 
+/// What an identity is allowed: one statement of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// IAM's names of actions, such as `sqs:CreateQueue`.
+    pub actions: Vec<String>,
+    /// ARNs, with wildcards; `*` where AWS can't narrow an action down.
+    pub resources: Vec<String>,
+    /// On what it depends, if on anything.
+    pub condition: Option<Condition>,
+}
+
+/// A condition of a policy's statement.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Condition {
+    /// Such as `StringEquals`.
+    pub operator: &'static str,
+    /// The condition key, such as `iam:PassedToService`.
+    pub key: &'static str,
+    /// One of these.
+    pub values: Vec<String>,
+}
+
+impl Permission {
+    /// A service's actions on resources: `on("sqs", &["CreateQueue"], [arn])`.
+    pub fn on<R: Into<String>>(
+        service: &str,
+        actions: &[&str],
+        resources: impl IntoIterator<Item = R>,
+    ) -> Self {
+        Self {
+            actions: actions
+                .iter()
+                .map(|action| format!("{service}:{action}"))
+                .collect(),
+            resources: resources.into_iter().map(Into::into).collect(),
+            condition: None,
+        }
+    }
+
+    /// A service's actions that AWS can't narrow down, such as most listings [SAR].
+    pub fn anywhere(service: &str, actions: &[&str]) -> Self {
+        Self::on(service, actions, ["*"])
+    }
+
+    /// Allows it only where a condition holds.
+    #[must_use]
+    pub fn when(
+        mut self,
+        operator: &'static str,
+        key: &'static str,
+        values: impl IntoIterator<Item = String>,
+    ) -> Self {
+        self.condition = Some(Condition {
+            operator,
+            key,
+            values: values.into_iter().collect(),
+        });
+        self
+    }
+}
+
 /// Which comes first when AWS can't change a resource in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replacement {
@@ -116,6 +177,12 @@ pub enum Replacement {
 pub trait Resource: Send + Sync {
     /// The first part of the addresses of this type's resources.
     fn kind(&self) -> &'static str;
+
+    /// What the identity that deploys must be allowed for resources of this type: the calls that its methods make, but
+    /// for what the [parent](Resource::parent)'s permissions cover.
+    fn permissions(&self, _scope: &Scope) -> Vec<Permission> {
+        Vec::new()
+    }
 
     /// All resources of this type that bear this stage's names or tags.
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error>;

@@ -71,6 +71,19 @@ impl Scope {
         format!("arn:{partition}:{service}:{region}:{account}:{rest}")
     }
 
+    /// The ARNs of all the stage's things of a service: `rest` comes before their names, such as `function:`.
+    pub fn every_arn(&self, service: &str, rest: &str) -> String {
+        self.arn(service, &format!("{rest}{}*", self.prefix()))
+    }
+
+    /// The ARN of an API Gateway path, which has no account in it [SAR]: `/apis/*`.
+    pub fn api_gateway_arn(&self, path: &str) -> String {
+        let Identity {
+            partition, region, ..
+        } = &self.identity;
+        format!("arn:{partition}:apigateway:{region}::{path}")
+    }
+
     /// The ARN of the stage's role for `thing`.
     pub fn role_arn(&self, thing: &str) -> String {
         let Identity {

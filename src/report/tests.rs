@@ -196,7 +196,7 @@ fn forces(_: &Address, path: &str) -> bool {
 #[test]
 fn a_plan_shows_what_differs_and_no_secret() {
     let (out, err) = written(Output::Human, 0, |report| {
-        report.plan(&every_action(), &forces);
+        report.plan(&every_action(), &forces, "chat");
     });
     assert_snapshot!(out, @r#"
     + role/echo
@@ -234,7 +234,9 @@ fn a_plan_shows_what_differs_and_no_secret() {
 fn a_verbose_plan_shows_all_fields_of_what_is_made() {
     let mut plan = every_action();
     plan.changes.truncate(1);
-    let (out, _) = written(Output::Human, 1, |report| report.plan(&plan, &forces));
+    let (out, _) = written(Output::Human, 1, |report| {
+        report.plan(&plan, &forces, "chat");
+    });
     assert_snapshot!(out, @r#"
     + role/echo
         name: "chat-dev-echo"
@@ -250,7 +252,9 @@ fn a_plan_without_changes_says_so() {
     let plan = Plan {
         changes: vec![change("role/echo", Action::Keep, Vec::new())],
     };
-    let (out, _) = written(Output::Human, 0, |report| report.plan(&plan, &forces));
+    let (out, _) = written(Output::Human, 0, |report| {
+        report.plan(&plan, &forces, "chat");
+    });
     assert_eq!(
         out,
         "Nothing to change: 1 resource is as the manifest says\n"
@@ -260,7 +264,7 @@ fn a_plan_without_changes_says_so() {
 #[test]
 fn a_plan_for_machines_has_all_changes_and_no_secret() {
     let (out, err) = written(Output::Json, 0, |report| {
-        report.plan(&every_action(), &forces);
+        report.plan(&every_action(), &forces, "chat");
     });
     assert_eq!(err, "");
     assert!(!out.contains(SECRET) && !out.contains("\"old\""), "{out}");
@@ -294,7 +298,7 @@ fn a_plan_for_machines_has_all_changes_and_no_secret() {
 fn no_secret_is_shown_however_verbose() {
     for verbose in 0..4 {
         let (out, _) = written(Output::Human, verbose, |report| {
-            report.plan(&every_action(), &forces);
+            report.plan(&every_action(), &forces, "chat");
         });
         assert!(!out.contains(SECRET), "{out}");
         assert!(out.contains("environment.TOKEN: (hidden)"));
@@ -591,7 +595,7 @@ fn colours_are_written_when_asked_for_only() {
             color,
             ..Options::default()
         };
-        Report::to_writers(options, out.clone(), io::sink()).plan(&every_action(), &forces);
+        Report::to_writers(options, out.clone(), io::sink()).plan(&every_action(), &forces, "chat");
         out.text()
     };
     let coloured = shown(ColorChoice::Always);

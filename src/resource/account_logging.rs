@@ -11,7 +11,7 @@ use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Attributes, Context, Observed, Resource, parse};
+use super::{Attributes, Context, Observed, Permission, Resource, parse};
 use crate::{
     aws::{Aws, Class, Error, Operation, Service, Settle},
     engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
@@ -60,6 +60,23 @@ pub struct AccountLoggings;
 impl Resource for AccountLoggings {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        let role = AccountLogging::new(scope).role_arn;
+        vec![
+            Permission::on(
+                "apigateway",
+                &["GET", "PATCH"],
+                [scope.api_gateway_arn("/account")],
+            ),
+            Permission::on("iam", &["AttachRolePolicy", "CreateRole"], [role.clone()]),
+            Permission::on("iam", &["PassRole"], [role]).when(
+                "StringEquals",
+                "iam:PassedToService",
+                ["apigateway.amazonaws.com".to_owned()],
+            ),
+        ]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

@@ -14,10 +14,12 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{Attributes, Context, Observed, Owner, Resource, parse, retag, touches, unless_gone};
+use super::{
+    Attributes, Context, Observed, Owner, Permission, Resource, parse, retag, touches, unless_gone,
+};
 use crate::{
     aws::{Error, Operation, Service},
-    engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
+    engine::{address::Address, plan::FieldChange, properties::Text, scope::Scope, survey::Survey},
 };
 
 /// The kind of [`Alarms`].
@@ -84,6 +86,23 @@ pub struct Alarms;
 impl Resource for Alarms {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        vec![
+            Permission::anywhere("cloudwatch", &["DescribeAlarms"]),
+            Permission::on(
+                "cloudwatch",
+                &[
+                    "DeleteAlarms",
+                    "ListTagsForResource",
+                    "PutMetricAlarm",
+                    "TagResource",
+                    "UntagResource",
+                ],
+                [scope.every_arn("cloudwatch", "alarm:")],
+            ),
+        ]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

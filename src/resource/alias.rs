@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function,
-    function_policy, parse, stage,
+    Attributes, Context, Observed, Owner, Permission, Resource, api, event_source_mapping,
+    function, function_policy, parse, stage,
 };
 use crate::{
     aws::{Error, Operation, Service},
-    engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
+    engine::{address::Address, plan::FieldChange, properties::Text, scope::Scope, survey::Survey},
 };
 
 /// The kind of [`Aliases`].
@@ -47,6 +47,14 @@ pub struct Aliases;
 impl Resource for Aliases {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        vec![Permission::on(
+            "lambda",
+            &["CreateAlias", "DeleteAlias", "GetAlias", "UpdateAlias"],
+            [scope.every_arn("lambda", "function:")],
+        )]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

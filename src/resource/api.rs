@@ -10,10 +10,12 @@ use aws_sdk_apigatewayv2::types::{Api as AwsApi, ProtocolType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attributes, Context, Observed, Owner, Resource, api_gateway, parse, stage, touches};
+use super::{
+    Attributes, Context, Observed, Owner, Permission, Resource, api_gateway, parse, stage, touches,
+};
 use crate::{
     aws::{Error, Operation, Service},
-    engine::{address::Address, plan::FieldChange, survey::Survey},
+    engine::{address::Address, plan::FieldChange, scope::Scope, survey::Survey},
 };
 
 /// The kind of [`Apis`].
@@ -49,6 +51,18 @@ pub struct Apis;
 impl Resource for Apis {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        let on = |verbs: &[&str], path: &str| {
+            Permission::on("apigateway", verbs, [scope.api_gateway_arn(path)])
+        };
+        vec![
+            on(&["GET", "POST"], "/apis"),
+            // All that's in an API goes by these too: the ids in the paths are API Gateway's own.
+            on(&["DELETE", "GET", "PATCH", "POST"], "/apis/*"),
+            on(&["DELETE", "POST"], "/tags/*"),
+        ]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Replacement, Resource, api, deployment, parse, retag,
-    stage, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Permission, Replacement, Resource, api, deployment,
+    parse, retag, stage, touches, unless_gone,
 };
 use crate::{
     aws::{Aws, Class, Error, Operation, Service, Settle},
@@ -70,6 +70,32 @@ pub struct EventSourceMappings;
 impl Resource for EventSourceMappings {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        vec![
+            Permission::anywhere("lambda", &["ListEventSourceMappings"]),
+            // Mappings have no names: their function's is what can be told [SAR].
+            Permission::anywhere(
+                "lambda",
+                &[
+                    "CreateEventSourceMapping",
+                    "DeleteEventSourceMapping",
+                    "GetEventSourceMapping",
+                    "UpdateEventSourceMapping",
+                ],
+            )
+            .when(
+                "ArnLike",
+                "lambda:FunctionArn",
+                [scope.every_arn("lambda", "function:")],
+            ),
+            Permission::on(
+                "lambda",
+                &["ListTags", "TagResource", "UntagResource"],
+                [scope.arn("lambda", "event-source-mapping:*")],
+            ),
+        ]
     }
 
     /// Looks through the account's mappings: one outlives its function, and then only its ARN says whose it is.

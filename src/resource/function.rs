@@ -22,12 +22,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, api, deployment, event_source_mapping, parse,
-    retag, stage, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Permission, Resource, api, deployment,
+    event_source_mapping, parse, retag, stage, touches, unless_gone,
 };
 use crate::{
     aws::{Aws, Error, Operation, Service, Settle},
-    engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
+    engine::{address::Address, plan::FieldChange, properties::Text, scope::Scope, survey::Survey},
 };
 
 /// The kind of [`Functions`].
@@ -93,6 +93,30 @@ pub struct Functions;
 impl Resource for Functions {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        vec![
+            Permission::anywhere("lambda", &["ListFunctions"]),
+            Permission::on(
+                "lambda",
+                &[
+                    "CreateFunction",
+                    "DeleteFunction",
+                    "DeleteFunctionConcurrency",
+                    "GetFunction",
+                    "ListTags",
+                    "ListVersionsByFunction",
+                    "PublishVersion",
+                    "PutFunctionConcurrency",
+                    "TagResource",
+                    "UntagResource",
+                    "UpdateFunctionCode",
+                    "UpdateFunctionConfiguration",
+                ],
+                [scope.every_arn("lambda", "function:")],
+            ),
+        ]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

@@ -15,12 +15,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, alias::LIVE, api, function, parse, stage,
-    takes_away,
+    Attributes, Context, Observed, Owner, Permission, Resource, alias::LIVE, api, function, parse,
+    stage, takes_away,
 };
 use crate::{
     aws::{Error, Operation, Service},
-    engine::{address::Address, plan::FieldChange, properties::Text, survey::Survey},
+    engine::{address::Address, plan::FieldChange, properties::Text, scope::Scope, survey::Survey},
 };
 
 /// The kind of [`FunctionPolicies`].
@@ -49,6 +49,14 @@ pub struct FunctionPolicies;
 impl Resource for FunctionPolicies {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        vec![Permission::on(
+            "lambda",
+            &["AddPermission", "GetPolicy", "RemovePermission"],
+            [scope.every_arn("lambda", "function:")],
+        )]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function, parse,
-    retag, stage, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Permission, Resource, api, event_source_mapping,
+    function, parse, retag, stage, touches, unless_gone,
 };
 use crate::{
     aws::{Error, Operation, Service, Settle},
@@ -66,6 +66,30 @@ pub struct LogGroups;
 impl Resource for LogGroups {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        vec![
+            Permission::anywhere("logs", &["DescribeLogGroups"]),
+            Permission::on(
+                "logs",
+                &[
+                    "CreateLogGroup",
+                    "DeleteLogGroup",
+                    "ListTagsForResource",
+                    "PutRetentionPolicy",
+                    "TagResource",
+                    "UntagResource",
+                ],
+                [
+                    scope.every_arn("logs", "log-group:/aws/lambda/"),
+                    scope.arn(
+                        "logs",
+                        &format!("log-group:/wsless/{}/{}/*", scope.project, scope.stage),
+                    ),
+                ],
+            ),
+        ]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

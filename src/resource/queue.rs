@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Attributes, Context, Observed, Owner, Replacement, Resource, api, deployment,
+    Attributes, Context, Observed, Owner, Permission, Replacement, Resource, api, deployment,
     event_source_mapping, function, integration, parse, retag, stage, touches, unless_gone,
 };
 use crate::{
@@ -100,6 +100,25 @@ pub struct Queues;
 impl Resource for Queues {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        vec![
+            Permission::anywhere("sqs", &["ListQueues"]),
+            Permission::on(
+                "sqs",
+                &[
+                    "CreateQueue",
+                    "DeleteQueue",
+                    "GetQueueAttributes",
+                    "ListQueueTags",
+                    "SetQueueAttributes",
+                    "TagQueue",
+                    "UntagQueue",
+                ],
+                [scope.every_arn("sqs", "")],
+            ),
+        ]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

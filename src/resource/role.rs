@@ -15,13 +15,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function,
-    integration, parse, retag, stage, takes_away, to_value, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Permission, Resource, api, event_source_mapping,
+    function, integration, parse, retag, stage, takes_away, to_value, touches, unless_gone,
 };
 use crate::{
     aws::{Aws, Class, Error, Operation, Service, Settle},
     engine::{
-        address::Address, plan::FieldChange, properties::Text, scope::REGION_TAG, survey::Survey,
+        address::Address, plan::FieldChange, properties::Text, scope::REGION_TAG, scope::Scope,
+        survey::Survey,
     },
 };
 
@@ -80,6 +81,42 @@ pub struct Roles;
 impl Resource for Roles {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        let roles = format!(
+            "arn:{}:iam::{}:role{}*",
+            scope.identity.partition,
+            scope.identity.account,
+            scope.role_path()
+        );
+        vec![
+            Permission::anywhere("iam", &["ListRoles"]),
+            Permission::on(
+                "iam",
+                &[
+                    "CreateRole",
+                    "DeleteRole",
+                    "DeleteRolePolicy",
+                    "DetachRolePolicy",
+                    "GetRole",
+                    "GetRolePolicy",
+                    "ListAttachedRolePolicies",
+                    "ListRolePolicies",
+                    "ListRoleTags",
+                    "PutRolePolicy",
+                    "TagRole",
+                    "UntagRole",
+                    "UpdateAssumeRolePolicy",
+                ],
+                [roles.clone()],
+            ),
+            Permission::on("iam", &["PassRole"], [roles]).when(
+                "StringEquals",
+                "iam:PassedToService",
+                ["apigateway", "lambda"].map(|service| format!("{service}.amazonaws.com")),
+            ),
+        ]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Resource, api, event_source_mapping, function, parse,
-    retag, stage, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Permission, Resource, api, event_source_mapping,
+    function, parse, retag, stage, touches, unless_gone,
 };
 use crate::{
     aws::{Aws, Error, Operation, Service},
@@ -89,6 +89,24 @@ pub struct Tables;
 impl Resource for Tables {
     fn kind(&self) -> &'static str {
         KIND
+    }
+
+    fn permissions(&self, scope: &Scope) -> Vec<Permission> {
+        vec![Permission::on(
+            "dynamodb",
+            &[
+                "CreateTable",
+                "DeleteTable",
+                "DescribeTable",
+                "DescribeTimeToLive",
+                "ListTagsOfResource",
+                "Scan",
+                "TagResource",
+                "UntagResource",
+                "UpdateTimeToLive",
+            ],
+            [scope.every_arn("dynamodb", "table/")],
+        )]
     }
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {

@@ -15,6 +15,8 @@ fn command(program: &std::path::Path, cloud: &Cloud) -> Command {
         .envs(cloud.environment())
         // Past the recorder, which passes an answer on when it's whole: a live tail never is.
         .env("AWS_ENDPOINT_URL", cloud.emulator.endpoint())
+        // As `wsless local` says.
+        .env("AWS_DISABLE_HOST_PREFIX_INJECTION", "true")
         .env("AWS_DEFAULT_REGION", crate::harness::REGION)
         .env("PATH", std::env::var("PATH").unwrap_or_default())
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::harness::{Client, Project, Running, wait_for};
 
 /// A build under load takes long; what is waited for is a condition, not a time.
-const BOUND: Duration = Duration::from_mins(5);
+pub const BOUND: Duration = Duration::from_mins(5);
 
 /// A project without a cloud, whose embedded clouds put their files into a folder of its own.
-fn alone() -> Project {
+pub fn alone() -> Project {
     let mut project = Project::offline();
     let work = project.path("tmp");
     std::fs::create_dir(&work).unwrap();
@@ -21,7 +21,7 @@ fn alone() -> Project {
 }
 
 /// The lines of JSON that a running command has printed.
-fn told(running: &Running) -> Vec<Value> {
+pub fn told(running: &Running) -> Vec<Value> {
     let lines = running.stdout();
     lines
         .lines()
@@ -30,7 +30,7 @@ fn told(running: &Running) -> Vec<Value> {
 }
 
 /// A line of a running command, once it's there.
-fn line(running: &Running, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+pub fn line(running: &Running, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
     wait_for(what, BOUND, || told(running).into_iter().find(&is_it))
 }
 

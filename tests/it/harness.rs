@@ -16,6 +16,7 @@
     reason = "a harness has more than the tests of today use"
 )]
 
+mod bare;
 mod client;
 mod cloud;
 mod emulator;
@@ -28,6 +29,7 @@ mod queue;
 mod recorder;
 mod venv;
 
+pub use bare::Bare;
 pub use client::{Client, Connect, Refusal};
 pub use cloud::{Cloud, Credentials, REGION};
 pub use emulator::{Emulator, Kind, MinistackOptions};
@@ -77,14 +79,14 @@ fn target_dir() -> &'static Path {
 }
 
 /// A folder in `target/` that all tests share; made if it's missing.
-fn shared_dir(name: &str) -> PathBuf {
+pub fn shared_dir(name: &str) -> PathBuf {
     let dir = target_dir().join(name);
     std::fs::create_dir_all(&dir).expect("a folder in target/");
     dir
 }
 
 /// The folder of this test binary's own sources.
-fn source_dir() -> PathBuf {
+pub fn source_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")
 }
 

@@ -4,8 +4,10 @@ mod changes;
 mod chat;
 mod control_plane;
 mod echo;
+mod kept;
 mod least_privilege;
 mod side_by_side;
+mod ticker;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

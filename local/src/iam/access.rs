@@ -175,6 +175,10 @@ fn of_call(call: &Call, permission: &Permission, found: &Found) -> Context {
         };
         set("iam:PassedToService", vec![to.to_owned()]);
     }
+    if call.service == Service::Lambda {
+        let function = crate::lambda::function_arn(call);
+        set("lambda:FunctionArn", function.into_iter().collect());
+    }
     if call.service == Service::Iam {
         for (key, member) in [
             ("iam:PolicyARN", "PolicyArn"),

@@ -121,3 +121,51 @@ pub fn list_instance_profiles_for_role(call: &Call) -> Result<Answer> {
 pub fn list_oidc_providers(_call: &Call) -> Result<Answer> {
     Ok(json!({ "OpenIDConnectProviderList": [] }).into())
 }
+
+/// `ListSAMLProviders`.
+pub fn list_saml_providers(_call: &Call) -> Result<Answer> {
+    Ok(json!({ "SAMLProviderList": [] }).into())
+}
+
+/// `ListServerCertificates`.
+pub fn list_server_certificates(_call: &Call) -> Result<Answer> {
+    Ok(json!({ "ServerCertificateMetadataList": [], "IsTruncated": false }).into())
+}
+
+/// `GetAccountPasswordPolicy`: nobody made one.
+pub fn password_policy(_call: &Call) -> Result<Answer> {
+    Err(missing(format!(
+        "The Password Policy with domain name {ACCOUNT} cannot be found."
+    )))
+}
+
+/// A list of something that the one user has none of.
+fn none_of_user(call: &Call, list: &str) -> Result<Answer> {
+    check_user(call)?;
+    Ok(json!({ list: [], "IsTruncated": false }).into())
+}
+
+/// `ListAttachedUserPolicies`.
+pub fn list_attached_user_policies(call: &Call) -> Result<Answer> {
+    none_of_user(call, "AttachedPolicies")
+}
+
+/// `ListGroupsForUser`.
+pub fn list_groups_for_user(call: &Call) -> Result<Answer> {
+    none_of_user(call, "Groups")
+}
+
+/// `ListMFADevices`.
+pub fn list_mfa_devices(call: &Call) -> Result<Answer> {
+    none_of_user(call, "MFADevices")
+}
+
+/// `ListUserPolicies`.
+pub fn list_user_policies(call: &Call) -> Result<Answer> {
+    none_of_user(call, "PolicyNames")
+}
+
+/// `ListUserTags`.
+pub fn list_user_tags(call: &Call) -> Result<Answer> {
+    none_of_user(call, "Tags")
+}

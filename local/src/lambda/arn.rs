@@ -1,9 +1,5 @@
 //! How callers name a function: by name, by a part of its ARN, or by its ARN, with or without a qualifier. Pure.
 
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
-
 use super::check::{Members, invalid, not_found};
 use crate::{
     ACCOUNT,
@@ -16,9 +12,6 @@ const PLAIN: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-
 /// What it says where a function is read or called.
 const NAMESPACED: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?";
 const QUALIFIER: &str = r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+";
-
-static REGION: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d$").ok());
 
 /// The qualifier of what can change.
 pub(super) const LATEST: &str = "$LATEST";
@@ -108,8 +101,29 @@ pub(super) fn parse(text: &str, shape: Shape) -> Option<Named<'_>> {
     })
 }
 
+/// `(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d`, without a regular expression: it's looked at with each invocation.
 fn is_region(part: &str) -> bool {
-    REGION.as_ref().is_some_and(|region| region.is_match(part))
+    let small = |word: &str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_partition = |word: &str| {
+        word == "gov"
+            || word
+                .strip_prefix("iso")
+                .is_some_and(|letter| letter.len() <= 1 && small(letter))
+    };
+    let part = part.strip_prefix("eusc-").unwrap_or(part);
+    let mut words = part.split('-');
+    let country = words.next().unwrap_or_default();
+    let mut area = words.next().unwrap_or_default();
+    let mut number = words.next().unwrap_or_default();
+    if is_partition(area)
+        && let Some(fourth) = words.next()
+    {
+        (area, number) = (number, fourth);
+    }
+    words.next().is_none()
+        && (country.len() == 2 && small(country))
+        && (!area.is_empty() && small(area))
+        && (number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_word(text: &str, others: &[u8]) -> bool {
@@ -273,6 +287,38 @@ mod tests {
             ),
         ] {
             assert_eq!(parse(text, Shape::Plain), Some(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_what_awss_model_says() {
+        let pattern = r"^(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d$";
+        let pattern = regex_lite::Regex::new(pattern).unwrap();
+        for region in [
+            "eu-west-1",
+            "us-gov-west-1",
+            "us-gov-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "us-isobb-east-1",
+            "us-isoB-east-1",
+            "eusc-de-east-1",
+            "eusc-eusc-de-east-1",
+            "eu-west-11",
+            "eu-west-",
+            "eu--1",
+            "eu-west",
+            "eu",
+            "e-west-1",
+            "EU-west-1",
+            "eu-w\u{e9}st-1",
+            "eu-west-\u{663}",
+            "eu-gov-west-1-1",
+            "eu-north-west-1",
+            "-west-1",
+            "",
+        ] {
+            assert_eq!(is_region(region), pattern.is_match(region), "{region}");
         }
     }
 

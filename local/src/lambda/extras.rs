@@ -110,6 +110,38 @@ pub(super) fn get_event_config(call: &Call) -> Result<Answer> {
     Ok(event_config(&subject, config).into())
 }
 
+/// `ListFunctionEventInvokeConfigs`.
+pub(super) fn list_event_configs(call: &Call) -> Result<Answer> {
+    let subject = Subject::of(call, Shape::Plain)?;
+    let state = control::of(call).state.read();
+    let (function, _) = find(&state.functions, &subject)?;
+    let all: Vec<Value> = function
+        .event_configs
+        .iter()
+        .map(|(qualifier, config)| {
+            let subject = Subject {
+                qualifier: Some(qualifier.clone()),
+                ..subject.clone()
+            };
+            event_config(&subject, config)
+        })
+        .collect();
+    Ok(json!({ "FunctionEventInvokeConfigs": all }).into())
+}
+
+/// `GetProvisionedConcurrencyConfig` and `ListProvisionedConcurrencyConfigs`: nothing is provisioned here.
+pub(super) fn provisioned(call: &Call) -> Result<Answer> {
+    if call.input.get("List").is_some_and(|list| list == "ALL") {
+        return of_any(call, json!({ "ProvisionedConcurrencyConfigs": [] }));
+    }
+    let _ = of_any(call, Value::Null)?;
+    Err(AwsError::new(
+        404,
+        "ProvisionedConcurrencyConfigNotFoundException",
+        "No Provisioned Concurrency Config found for this function",
+    ))
+}
+
 /// `DeleteFunctionEventInvokeConfig`.
 pub(super) fn delete_event_config(call: &Call) -> Result<Answer> {
     let subject = Subject::of(call, Shape::Plain)?;

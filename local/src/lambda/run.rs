@@ -35,7 +35,7 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 pub use self::api::{runtime_api, too_large};
 use self::{
@@ -115,6 +115,14 @@ impl Runner {
         processes.values().filter_map(|one| one.pid()).collect()
     }
 
+    /// Whether invocations of a function wait for one of its processes.
+    pub(super) fn waits(&self, function: &str) -> bool {
+        let functions = self.functions.read();
+        functions
+            .get(function)
+            .is_some_and(|function| function.pools.read().values().any(|pool| pool.waits()))
+    }
+
     fn function(&self, name: &str) -> Arc<Function> {
         if let Some(function) = self.functions.read().get(name) {
             return Arc::clone(function);
@@ -162,6 +170,18 @@ pub async fn perform(
     target: &Target,
     payload: Bytes,
 ) -> Result<Ran> {
+    perform_by(cloud, region, target, payload, None).await
+}
+
+/// The same for what must begin by a certain time: it's throttled if no process was free until then, as AWS would have done
+/// at once.
+pub async fn perform_by(
+    cloud: &Arc<Cloud>,
+    region: &Arc<Region>,
+    target: &Target,
+    payload: Bytes,
+    latest: Option<Instant>,
+) -> Result<Ran> {
     let runner = &region.lambda.runner;
     let function = runner.function(&target.version.function);
     let (reply, outcome) = oneshot::channel();
@@ -178,6 +198,7 @@ pub async fn perform(
     let mut work = Work::new(
         target.invoked_arn.as_str().into(),
         payload,
+        latest,
         permit,
         meters,
         reply,

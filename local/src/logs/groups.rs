@@ -65,6 +65,14 @@ pub fn delete(call: &Call) -> Result<Answer> {
     Ok(json!({}).into())
 }
 
+/// A list of something that nothing here has any of; a group that is named must be there.
+pub fn none_of(call: &Call, list: &str) -> Result<Answer> {
+    if let Some(name) = Members::of(&call.input).text("logGroupName")? {
+        call.region.logs.store().group(name)?;
+    }
+    Ok(json!({ list: [] }).into())
+}
+
 /// DescribeLogGroups.
 pub fn describe(call: &Call) -> Result<Answer> {
     let members = Members::of(&call.input);

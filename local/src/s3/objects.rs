@@ -300,7 +300,7 @@ fn read(call: &Call, with_body: bool) -> Result<Answer> {
 }
 
 /// The object that is to be read.
-fn find(call: &Call, key: &str) -> Result<Object> {
+pub fn find(call: &Call, key: &str) -> Result<Object> {
     let state = call.cloud.s3.state.read();
     let found = bucket(&state, call)?;
     if let Some(version) = input(call, "versionId") {

@@ -155,6 +155,16 @@ impl Xml {
         escape(text, &mut self.out);
     }
 
+    /// An element's start with all its attributes, to be closed by its name.
+    pub fn open(&mut self, start: &str) {
+        self.tag(start, "");
+    }
+
+    /// The end of what was opened.
+    pub fn close(&mut self, name: &str) {
+        self.tag(name, "/");
+    }
+
     fn tag(&mut self, name: &str, slash: &str) {
         self.out.push('<');
         self.out.push_str(slash);

@@ -14,10 +14,17 @@ use hyper::{
     body::{Body, Frame, Incoming},
     header::{HeaderName, HeaderValue},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
-/// How long a client may be silent in the middle of a body.
+/// How long a client may be silent in the middle of a body, and how long a body may take in all.
 const SILENCE: Duration = Duration::from_mins(1);
+const WHOLE: Duration = Duration::from_mins(5);
+/// A body that turns out larger than this waits for its turn before more of it is read: what is half read takes memory, and
+/// there may be as many clients as there are connections.
+const LARGE: usize = 256 * 1024;
+/// Whoever has one may not be silent for longer than this, since others wait.
+const SILENCE_AT_TURN: Duration = Duration::from_secs(10);
+static TURNS: Semaphore = Semaphore::const_new(4);
 /// How much of a body that is too large is thrown away, so that the client hears why instead of finding the line cut.
 const SURPLUS: usize = 512 * 1024 * 1024;
 
@@ -33,20 +40,32 @@ pub enum Unread {
 }
 
 /// Reads a body of at most so many bytes.
-pub async fn read(mut body: Incoming, most: usize) -> Result<Bytes, Unread> {
+pub async fn read(body: Incoming, most: usize) -> Result<Bytes, Unread> {
+    tokio::time::timeout(WHOLE, gather(body, most))
+        .await
+        .unwrap_or(Err(Unread::Broken))
+}
+
+async fn gather(mut body: Incoming, most: usize) -> Result<Bytes, Unread> {
+    let mut turn = None;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let mut length = 0_usize;
     loop {
-        let frame = match tokio::time::timeout(SILENCE, body.frame()).await {
+        let silence = turn.as_ref().map_or(SILENCE, |_| SILENCE_AT_TURN);
+        let frame = match tokio::time::timeout(silence, body.frame()).await {
             Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) if is_malformed(&error) => return Err(Unread::Malformed),
             Ok(Some(Err(_))) | Err(_) => return Err(Unread::Broken),
         };
         let Ok(data) = frame.into_data() else {
             continue;
         };
         length = length.saturating_add(data.len());
+        if length > LARGE && turn.is_none() {
+            turn = TURNS.acquire().await.ok();
+        }
         if length > most.saturating_add(SURPLUS) {
             return Err(Unread::TooLarge);
         }
@@ -70,6 +89,18 @@ pub async fn read(mut body: Incoming, most: usize) -> Result<Bytes, Unread> {
     } else {
         Ok(rest.freeze())
     }
+}
+
+/// Whether a body's chunks can't be read, where the client is still there to be told.
+fn is_malformed(error: &hyper::Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .is_some_and(|source| {
+            matches!(
+                source.kind(),
+                std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData
+            )
+        })
 }
 
 /// Unpacks a body that was compressed; botocore does that with large `PutMetricData`.

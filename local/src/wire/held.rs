@@ -32,6 +32,11 @@ impl Held<TcpStream> {
         }
     }
 
+    /// Waits until something has come, or the other end has gone.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.stream.readable().await
+    }
+
     /// Looks at what has come first, without taking it.
     pub async fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
         self.stream.peek(bytes).await

@@ -1,34 +1,116 @@
 //! The AWS CLI, argument by argument.
 
+mod everyday;
+mod serverless;
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{command, printed};
-use crate::harness::{Cloud, Venv};
+use crate::harness::{Cloud, Venv, source_dir, wait_for};
+
+/// The longest that anything asynchronous in the cloud may take.
+const BOUND: Duration = Duration::from_mins(1);
 
 struct Cli<'a> {
     cloud: &'a Cloud,
     venv: Venv,
     dir: &'a Path,
+    session: RefCell<Session>,
 }
 
-impl Cli<'_> {
-    fn output(&self, arguments: &[&str]) -> std::process::Output {
-        command(&self.venv.bin("aws"), self.cloud)
-            .current_dir(self.dir)
-            // Version 1 goes to SQS's old address whatever AWS_ENDPOINT_URL says.
-            .args(["--endpoint-url", &self.cloud.emulator.endpoint()])
-            .args(["--output", "json"])
-            .args(arguments)
-            .output()
-            .expect("the AWS CLI starts")
+/// The CLI's own entry point in one process, since starting the CLI takes longer than its calls.
+struct Session {
+    child: Child,
+    asked: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+/// What came of a call.
+#[derive(serde::Deserialize)]
+struct Answer {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Session {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python starts");
+        Self {
+            asked: child.stdin.take().expect("a pipe"),
+            answers: BufReader::new(child.stdout.take().expect("a pipe")).lines(),
+            child,
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl<'a> Cli<'a> {
+    fn new(cloud: &'a Cloud, dir: &'a Path) -> Self {
+        let venv = Venv::awscli();
+        let mut python = command(&venv.python(), cloud);
+        python
+            .arg(source_dir().join("python/aws.py"))
+            .current_dir(dir);
+        Self {
+            session: RefCell::new(Session::start(python)),
+            cloud,
+            venv,
+            dir,
+        }
+    }
+
+    /// The arguments with what every call has.
+    fn complete(&self, arguments: &[&str]) -> Vec<String> {
+        let endpoint = self.cloud.emulator.endpoint();
+        // Version 1 goes to SQS's old address whatever AWS_ENDPOINT_URL says.
+        let all = ["--endpoint-url", &endpoint, "--output", "json"];
+        let all = all.iter().chain(arguments);
+        all.map(|argument| (*argument).to_owned()).collect()
+    }
+
+    fn output(&self, arguments: &[&str]) -> Answer {
+        let session = &mut *self.session.borrow_mut();
+        let line = json!(self.complete(arguments));
+        writeln!(session.asked, "{line}").expect("the CLI's process is there");
+        let answer = session.answers.next().expect("an answer of the CLI");
+        serde_json::from_str(&answer.expect("a line")).expect("an answer of the CLI")
+    }
+
+    /// The same with the arguments in one text; none of them has spaces.
+    #[track_caller]
+    fn runs(&self, arguments: &str) -> Value {
+        self.does(&arguments.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// The same for a call that's refused.
+    #[track_caller]
+    fn refuses(&self, code: &str, arguments: &str) {
+        self.is_refused(code, &arguments.split_whitespace().collect::<Vec<_>>());
     }
 
     /// What it prints as JSON; null for nothing.
     #[track_caller]
     fn does(&self, arguments: &[&str]) -> Value {
-        let text = printed(&self.output(arguments));
+        let answer = self.output(arguments);
+        let text = answer.out;
+        assert!(answer.code == 0, "{arguments:?}: {text}{}", answer.err);
         if text.trim().is_empty() {
             return Value::Null;
         }
@@ -38,10 +120,11 @@ impl Cli<'_> {
     /// It says that the call was refused with this code.
     #[track_caller]
     fn is_refused(&self, code: &str, arguments: &[&str]) {
-        let output = self.output(arguments);
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{arguments:?} succeeded");
-        assert!(words.contains(&format!("({code})")), "{words}");
+        let Answer {
+            code: ended, err, ..
+        } = self.output(arguments);
+        assert!(ended != 0, "{arguments:?} succeeded");
+        assert!(err.contains(&format!("({code})")), "{arguments:?}: {err}");
     }
 }
 
@@ -50,11 +133,7 @@ fn an_unmodified_aws_cli_does_a_days_work_and_leaves_nothing() {
     let cloud = Cloud::embedded();
     let before = cloud.inventory();
     let temp = tempfile::tempdir().expect("a temporary folder");
-    let aws = Cli {
-        cloud: &cloud,
-        venv: Venv::awscli(),
-        dir: temp.path(),
-    };
+    let aws = Cli::new(&cloud, temp.path());
     let identity = aws.does(&["sts", "get-caller-identity"]);
     assert_eq!(identity["Account"], "000000000000");
     roles(&aws);
@@ -63,6 +142,10 @@ fn an_unmodified_aws_cli_does_a_days_work_and_leaves_nothing() {
     buckets(&aws);
     watching(&aws);
     tables(&aws);
+    serverless::a_function_is_made_invoked_and_fed(&aws);
+    serverless::an_api_is_made_and_deployed(&aws);
+    serverless::a_metric_is_watched(&aws);
+    everyday::questions_of_every_day_are_answered(&aws);
     cloud.inventory().assert_same_as(&before);
 }
 

@@ -3,7 +3,7 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 18] = [
     "init",
     "demo",
     "dev",
@@ -14,9 +14,14 @@ const COMMANDS: [&str; 13] = [
     "destroy",
     "connect",
     "doctor",
+    "history",
+    "dlq",
     "unlock",
+    "policy",
+    "ci",
     "schema",
     "completions",
+    "man",
 ];
 
 #[test]

@@ -129,6 +129,11 @@ impl Cloud {
         sdk(&self.emulator.endpoint(), &Credentials::root())
     }
 
+    /// An SDK configuration with the root key for a cloud that a test has only the address of.
+    pub fn sdk_at(endpoint: &str) -> SdkConfig {
+        sdk(endpoint, &Credentials::root())
+    }
+
     /// An SDK configuration as the binary has it: its key, through the recorder.
     pub fn recorded_sdk(&self) -> SdkConfig {
         sdk(&self.recorder.endpoint(), &self.credentials)

@@ -3,13 +3,17 @@
 use std::fs::{File, TryLockError};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::guarded::Guarded;
 use super::venv::Venv;
-use super::{run, shared_dir};
+use super::{run, shared_dir, wait_for};
+
+/// Where the embedded cloud says that it's there.
+const HEALTH: &str = "/_wsless/health";
 
 /// Which emulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +40,7 @@ pub struct Emulator {
     kind: Kind,
     // In this order they go: the process before its folder and the lock on its port.
     process: Guarded,
-    _temp: TempDir,
+    temp: TempDir,
     port: Port,
 }
 
@@ -85,13 +89,17 @@ impl Emulator {
 
     /// Starts `wsless local` with these further arguments.
     pub fn embedded(arguments: &[&str]) -> Self {
-        Self::start(Kind::Embedded, "/_wsless/health", |port, temp| {
-            let port = port.to_string();
-            let mut program = vec![env!("CARGO_BIN_EXE_wsless"), "local", "--port", &port];
-            program.extend(arguments);
-            let python = Path::new("python3");
-            Guarded::start(python, "embedded", &program, &environment([], temp))
+        Self::start(Kind::Embedded, HEALTH, |port, temp| {
+            local(port, arguments, temp)
         })
+    }
+
+    /// Starts `wsless local` once more, at the address that it had.
+    pub fn start_again(&mut self, arguments: &[&str]) {
+        assert_eq!(self.kind, Kind::Embedded);
+        self.process = local(self.port.number, arguments, &self.temp);
+        let healthy = become_healthy(&mut self.process, self.port.number, HEALTH);
+        assert!(healthy, "it ended at its start:\n{}", self.log());
     }
 
     fn start(kind: Kind, health: &str, mut spawn: impl FnMut(u16, &TempDir) -> Guarded) -> Self {
@@ -104,7 +112,7 @@ impl Emulator {
                 return Self {
                     kind,
                     process,
-                    _temp: temp,
+                    temp,
                     port,
                 };
             }
@@ -138,10 +146,38 @@ impl Emulator {
         self.process.pid()
     }
 
-    /// Ends it before its time.
+    /// Asks it to end, as a service manager does, and waits until it has.
+    pub fn end(&mut self) {
+        let guard = self.guard_pid().to_string();
+        let asked = Command::new("pkill").args(["-TERM", "-P", &guard]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "pkill -P");
+        wait_for("the emulator to end", Duration::from_secs(30), || {
+            (!self.process.is_running()).then_some(())
+        });
+    }
+
+    /// The id of its own process, which the guard started.
+    pub fn pid(&self) -> u32 {
+        let guard = self.guard_pid();
+        let children = format!("/proc/{guard}/task/{guard}/children");
+        let children = std::fs::read_to_string(children).expect("the guard's children");
+        let first = children.split(' ').next().unwrap_or_default();
+        first.parse().expect("the guard's child")
+    }
+
+    /// Ends it before its time: `kill -9`.
     pub fn stop(&mut self) {
         self.process.stop();
     }
+}
+
+/// `wsless local` on a port.
+fn local(port: u16, arguments: &[&str], temp: &TempDir) -> Guarded {
+    let port = port.to_string();
+    let mut program = vec![env!("CARGO_BIN_EXE_wsless"), "local", "--port", &port];
+    program.extend(arguments);
+    let python = Path::new("python3");
+    Guarded::start(python, "embedded", &program, &environment([], temp))
 }
 
 /// The least environment that the emulators run in, so that nothing of the machine leaks into functions.

@@ -204,6 +204,17 @@ impl Project {
         self.begin(program, arguments).wait()
     }
 
+    /// The host's target, `x86_64-unknown-linux-gnu`: what is built for it by name shares the handlers' dependencies.
+    #[track_caller]
+    pub fn host(&self) -> String {
+        let rust = self.run("rustc", ["-vV"]).succeeds();
+        let host = rust
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix("host: "));
+        host.expect("the host's target").to_owned()
+    }
+
     /// Starts another program in the folder.
     #[track_caller]
     pub fn begin<'a>(
@@ -263,6 +274,9 @@ fn environment(home: &Path) -> Vec<(String, String)> {
         ("CARGO_PROFILE_RELEASE_LTO", "off".to_owned()),
         ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0".to_owned()),
         ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16".to_owned()),
+        // As the binary sets them itself: what a test builds beside it, with cargo, shares the dependencies then.
+        ("CARGO_PROFILE_RELEASE_STRIP", "symbols".to_owned()),
+        ("CARGO_PROFILE_DEV_DEBUG", "0".to_owned()),
     ];
     // How this machine reaches a registry, its certificates, and who temporary files are for.
     let kept = [

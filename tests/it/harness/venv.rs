@@ -35,6 +35,21 @@ impl Venv {
         Self::ensure("awscli")
     }
 
+    /// The linter of IAM policies.
+    pub fn parliament() -> Self {
+        Self::ensure("parliament")
+    }
+
+    /// Playwright, which drives a browser, and axe, which looks at what a page is like for everybody.
+    pub fn browser() -> Self {
+        Self::ensure("browser")
+    }
+
+    /// The Autobahn test suite's cases, with a runner.
+    pub fn kosoku() -> Self {
+        Self::ensure("kosoku")
+    }
+
     /// zig as a linker (340 MB; made only when a test asks).
     pub fn zig() -> Self {
         Self::ensure("zig")

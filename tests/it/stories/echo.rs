@@ -9,17 +9,12 @@ use crate::harness::{Cloud, Project, run};
 fn what_init_writes_passes_its_own_tests_without_a_cloud() {
     let cloud = Cloud::ministack();
     let project = Project::empty(&cloud);
-    let rust = project.run("rustc", ["-vV"]).succeeds();
-    let host = rust
-        .stdout
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .expect("the host's target");
+    let host = project.host();
     for template in ["echo", "chat", "ticker"] {
         let project = Project::init(template, &cloud);
         // As handlers are built, so that their dependencies are built once for this and all other tests.
         let _ = project
-            .run("cargo", ["test", "--release", "--target", host])
+            .run("cargo", ["test", "--release", "--target", &host])
             .succeeds()
             .says("test result: ok. ");
     }

@@ -246,7 +246,7 @@ function table(holder, columns, rows, keyOf, empty) {
   let body = holder.querySelector("tbody");
   if (!body) {
     body = el("tbody");
-    const heads = columns.map((column) => el(`th${column.kind === "n" ? ".n" : ""}`, { scope: "col" }, column.name || el("span", { "aria-label": "What can be done" })));
+    const heads = columns.map((column) => el(`th${column.kind === "n" ? ".n" : ""}`, { scope: "col" }, column.name || el("span.unseen", {}, "What can be done")));
     holder.replaceChildren(el("div.table", {}, el("table", {}, el("thead", {}, el("tr", {}, heads)), body)));
   }
   const seen = new Set();
@@ -661,7 +661,7 @@ const SHOWN = 1000;
 const PLATFORM = /^(START|END|REPORT|INIT_START|INIT_REPORT|EXTENSION|XRAY) /;
 
 const lines = {
-  all: [], pending: [], held: [], isPaused: false, isFollowing: true, missed: 0, handlers: new Set(), drawing: false, stale: false,
+  all: [], pending: [], held: [], isPaused: false, isFollowing: true, top: 0, missed: 0, handlers: new Set(), drawing: false, stale: false,
 
   /** Lines that came. What a new stream begins with may be known already. */
   add(came, missed, isPast) {
@@ -714,16 +714,23 @@ const lines = {
       const made = found.map(drawnLine);
       if (isWhole) list.replaceChildren(...made); else list.append(...made);
       while (list.children.length > SHOWN) list.firstChild.remove();
-      if (this.isFollowing) list.scrollTop = list.scrollHeight;
+      this.follow();
       this.drawState();
     });
+  },
+
+  /** Stays at the latest line. Lines grow when they're first seen, so that the end is where it seems only a frame later. */
+  follow() {
+    const toEnd = () => { if (this.isFollowing) $("lines").scrollTop = $("lines").scrollHeight; };
+    toEnd();
+    requestAnimationFrame(toEnd);
   },
 
   drawState() {
     const isNarrowed = $("handler").value || $("filter").value.trim();
     const said = [];
     if (this.isPaused) said.push(`Paused; ${plural(this.held.length, "line")} came since.`);
-    if (!$("lines").children.length) said.push(this.all.some((line) => !line.isNote) ? (isNarrowed ? "No line has that." : "Only START, END and REPORT lines so far.") : "No handler has written anything yet.");
+    if (!$("lines").children.length) said.push(this.all.some((line) => !line.isNote) ? (isNarrowed ? "No line has that." : "Only START, END, REPORT and metrics so far.") : "No handler has written anything yet.");
     if ($("logs-state").textContent !== said.join(" ")) $("logs-state").textContent = said.join(" ");
     $("to-end").hidden = this.isFollowing || !$("lines").children.length;
   },
@@ -771,7 +778,9 @@ function reading({ message }) {
   if (typeof value.type === "string" && value.type.startsWith("platform.")) {
     return { isPlatform: true, level: "", says: value.type, fields: flat(value.record ?? {}), more: "" };
   }
-  if (metrics) says ??= "metrics";
+  // Metrics alone are the platform's business; they are plotted in their own view.
+  const isMetric = metrics !== undefined && says === undefined;
+  if (isMetric) says = "metrics";
   if (says != null && typeof says !== "string") says = JSON.stringify(says);
   const more = [];
   const fields = flat(all).filter(([name, shown]) => {
@@ -779,7 +788,7 @@ function reading({ message }) {
     if (isLong) more.push(`${name}: ${shown}`);
     return !isLong;
   });
-  return { level: String(level ?? severity ?? lvl ?? "").toLowerCase(), says: says ?? "", fields, more: more.join("\n"), isPlatform: false };
+  return { level: String(level ?? severity ?? lvl ?? "").toLowerCase(), says: says ?? "", fields, more: more.join("\n"), isPlatform: isMetric };
 }
 
 const flat = (members) => Object.entries(members).map(([name, value]) => [name,
@@ -808,11 +817,14 @@ for (const id of ["handler", "platform"]) $(id).addEventListener("change", () =>
 $("filter").addEventListener("input", () => lines.draw(true));
 $("pause").addEventListener("click", () => lines.pause(!lines.isPaused));
 $("clear-logs").addEventListener("click", () => { lines.all = []; lines.held = []; lines.draw(true); });
-$("to-end").addEventListener("click", () => { lines.isFollowing = true; $("lines").scrollTop = $("lines").scrollHeight; lines.drawState(); });
+$("to-end").addEventListener("click", () => { lines.isFollowing = true; lines.follow(); lines.drawState(); });
 $("lines").addEventListener("scroll", () => {
   const list = $("lines");
   const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 30;
-  if (isAtEnd !== lines.isFollowing) { lines.isFollowing = isAtEnd; lines.drawState(); }
+  // Who scrolls up wants to read; where lines alone have grown, nobody did.
+  const isFollowing = isAtEnd || (lines.isFollowing && list.scrollTop >= lines.top);
+  lines.top = list.scrollTop;
+  if (isFollowing !== lines.isFollowing) { lines.isFollowing = isFollowing; lines.drawState(); }
 }, { passive: true });
 
 // ------------------------------------------------------------------------------------------------------------ resources

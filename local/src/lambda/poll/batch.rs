@@ -50,6 +50,12 @@ impl Context {
         self.region.lambda.note_polled(&self.mapping.uuid, result);
     }
 
+    /// Whether invocations of the function wait for one of its processes.
+    pub fn waits(&self) -> bool {
+        let name = self.mapping.function_arn.split(':').nth(6);
+        name.is_some_and(|name| self.region.lambda.runner.waits(name))
+    }
+
     fn source(&self) -> Source<'_> {
         Source {
             queue_arn: &self.mapping.queue_arn,
@@ -89,7 +95,7 @@ pub(super) async fn run(context: Arc<Context>, batch: Batch, slot: Slot) {
                 return;
             }
         };
-        slot.took(ran.took);
+        slot.took(ran.took, || context.waits());
         settle(&context, &queue, part, &ran);
     }
 }
@@ -102,7 +108,9 @@ async fn invoke(context: &Context, messages: &[Received], until: Instant) -> Res
     loop {
         let ran = match lambda.resolve(&context.mapping.function_arn) {
             Ok(target) => {
-                run::perform(&context.cloud, &context.region, &target, payload.clone()).await
+                // Later, the messages are others' again.
+                let (cloud, region) = (&context.cloud, &context.region);
+                run::perform_by(cloud, region, &target, payload.clone(), Some(until)).await
             }
             Err(error) => Err(error),
         };

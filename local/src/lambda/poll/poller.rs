@@ -52,7 +52,7 @@ async fn poll(context: &Arc<Context>, slots: &Arc<Slots>) {
     let mut seen: Option<(Arc<Queue>, Instant)> = None;
     let mut pause = Duration::ZERO;
     loop {
-        let slot = slots.take().await;
+        let slot = slots.take(|| context.waits()).await;
         let queue = match &seen {
             Some((queue, looked)) if looked.elapsed() < LOOK => Arc::clone(queue),
             _ => match look(context) {

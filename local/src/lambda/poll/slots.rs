@@ -1,7 +1,8 @@
 //! How many batches of a mapping run at once.
 //!
 //! AWS begins with five and adds more, minute by minute, while messages wait. So does this, sooner: few batches at a time
-//! make full batches, so there are only more where batches take long.
+//! make full batches, so there are only more where batches take long. Not where they wait for the function's processes: what
+//! is taken from a queue and waits elsewhere would be others' again before it's begun.
 
 use std::{
     sync::{
@@ -54,8 +55,8 @@ impl Slots {
         }
     }
 
-    /// Waits for a place.
-    pub async fn take(self: &Arc<Self>) -> Slot {
+    /// Waits for a place. `waits` tells whether batches wait for processes.
+    pub async fn take(self: &Arc<Self>, waits: impl Fn() -> bool) -> Slot {
         loop {
             if self.taken.load(Ordering::Acquire) < self.size() {
                 self.taken.fetch_add(1, Ordering::AcqRel);
@@ -66,6 +67,7 @@ impl Slots {
             if tokio::time::timeout(LONG, self.freed.notified())
                 .await
                 .is_err()
+                && !waits()
             {
                 self.grow(self.size() / 2);
             }
@@ -89,10 +91,10 @@ impl Slots {
 }
 
 impl Slot {
-    /// The function took so long for this batch.
-    pub fn took(&self, time: Duration) {
+    /// The function took so long for this batch. `waits` tells whether others wait for processes.
+    pub fn took(&self, time: Duration, waits: impl Fn() -> bool) {
         let slots = &self.slots;
-        if time > SLOW && slots.taken.load(Ordering::Relaxed) >= slots.size() {
+        if time > SLOW && slots.taken.load(Ordering::Relaxed) >= slots.size() && !waits() {
             slots.grow(1);
         }
     }
@@ -116,18 +118,22 @@ mod tests {
         let mut held = Vec::new();
         let began = tokio::time::Instant::now();
         for _ in 0..5 {
-            held.push(slots.take().await);
+            held.push(slots.take(|| false).await);
         }
         assert_eq!(began.elapsed(), Duration::ZERO);
         for _ in 0..3 {
-            held.push(slots.take().await);
+            held.push(slots.take(|| false).await);
         }
         assert!(began.elapsed() >= LONG);
         // No more than the limit, however long it takes.
-        let more = tokio::time::timeout(Duration::from_mins(1), slots.take()).await;
+        let more = tokio::time::timeout(Duration::from_mins(1), slots.take(|| false)).await;
+        assert!(more.is_err());
+        // Nor are there more while those that there are wait.
+        slots.limit(1000);
+        let more = tokio::time::timeout(Duration::from_mins(1), slots.take(|| true)).await;
         assert!(more.is_err());
         drop(held.pop());
-        let _ = slots.take().await;
+        let _ = slots.take(|| false).await;
     }
 
     #[tokio::test]
@@ -136,14 +142,18 @@ mod tests {
         slots.limit(1000);
         let mut held = Vec::new();
         for _ in 0..5 {
-            held.push(slots.take().await);
+            held.push(slots.take(|| false).await);
         }
         for slot in &held {
-            slot.took(Duration::from_millis(1));
+            slot.took(Duration::from_millis(1), || false);
         }
         assert_eq!(slots.size(), 5);
         for slot in &held {
-            slot.took(Duration::from_millis(100));
+            slot.took(Duration::from_millis(100), || true);
+        }
+        assert_eq!(slots.size(), 5);
+        for slot in &held {
+            slot.took(Duration::from_millis(100), || false);
         }
         assert_eq!(slots.size(), 6);
     }

@@ -1,5 +1,7 @@
 //! Whole ways: a queue, a mapping, a function that runs.
 
+mod trial;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     call::Service,
-    lambda::run::tests::machine::{Machine, until},
+    lambda::run::tests::machine::{Machine, PRELUDE, until},
 };
 
 /// A handler that adds a line for each record to a file, `{group} {body}`, and fails what `fails` says.
@@ -40,6 +42,12 @@ struct Way {
 impl Way {
     /// A queue, a dead-letter queue, a function and a mapping with these attributes.
     async fn new(queue: &str, attributes: &Value, mapping: &Value, fails: &str) -> Self {
+        let code = format!("{PRELUDE}\nfails = lambda body, tries: {fails}\n{RECORDS}");
+        Self::with(queue, attributes, mapping, &code).await
+    }
+
+    /// The same with this program as the function's.
+    async fn with(queue: &str, attributes: &Value, mapping: &Value, program: &str) -> Self {
         let machine = Machine::new().await;
         let is_fifo = queue == FIFO;
         let dead = if is_fifo { "dead.fifo" } else { "dead" };
@@ -68,8 +76,7 @@ impl Way {
                 )
                 .await;
         }
-        let code = format!("fails = lambda body, tries: {fails}\n{RECORDS}");
-        machine.create("consumer", &code).await;
+        machine.create("consumer", program).await;
         machine
             .ask(
                 Service::Lambda,
@@ -193,7 +200,9 @@ async fn every_message_is_handled_or_ends_in_the_dead_letter_queue() {
 #[tokio::test]
 async fn a_groups_order_is_kept_through_failures() {
     let fails = "int(body[-4:]) % 7 == 6 and tries < 2";
-    let way = Way::new(FIFO, &json!({}), &json!({}), fails).await;
+    // A batch that takes as long as this would come again.
+    let attributes = json!({"VisibilityTimeout": "3"});
+    let way = Way::new(FIFO, &attributes, &json!({}), fails).await;
     let groups: Vec<String> = (0..8).map(|number| format!("g{number}")).collect();
     for group in &groups {
         way.send(FIFO, &numbered(group, 20), Some(group)).await;

@@ -77,7 +77,7 @@ fn take(count: &AtomicU32, limit: u32) -> Option<u32> {
 }
 
 /// Lambda's 429 (model: TooManyRequestsException with Reason and Type).
-fn throttled(reserved: bool) -> AwsError {
+pub(super) fn throttled(reserved: bool) -> AwsError {
     let reason = if reserved {
         "ReservedFunctionConcurrentInvocationLimitExceeded"
     } else {

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Ran,
-    admission::Permit,
+    admission::{self, Permit},
     meters::Meters,
     process::Process,
     scale::{self, Load},
@@ -42,6 +42,8 @@ pub(super) struct Work {
     pub payload: Bytes,
     /// Since when it waits.
     pub since: Instant,
+    /// No process gets it after this.
+    pub latest: Option<Instant>,
     /// Its place among the concurrent ones.
     pub permit: Permit,
     /// Where it's counted.
@@ -99,6 +101,7 @@ impl Work {
     pub fn new(
         arn: Arc<str>,
         payload: Bytes,
+        latest: Option<Instant>,
         permit: Permit,
         meters: Arc<Meters>,
         reply: oneshot::Sender<Result<Ran>>,
@@ -110,6 +113,7 @@ impl Work {
             arn,
             payload,
             since: Instant::now(),
+            latest,
             permit,
             meters,
             reply,
@@ -186,7 +190,7 @@ impl Pool {
         state.queue.push_front(work);
         // An idle process may have come meanwhile.
         while let Some(idle) = state.idle.pop() {
-            let Some(work) = state.queue.pop_front() else {
+            let Some(work) = state.pop() else {
                 state.idle.push(idle);
                 break;
             };
@@ -204,7 +208,7 @@ impl Pool {
         if let Some(took) = took {
             state.learn(took);
         }
-        if let Some(work) = state.queue.pop_front() {
+        if let Some(work) = state.pop() {
             return Next::Now(Box::new(work));
         }
         if state.retired {
@@ -271,6 +275,11 @@ impl Pool {
             .max(1)
             .min(state.queue.len());
         state.queue.drain(..waited).collect()
+    }
+
+    /// Whether invocations wait for a process.
+    pub fn waits(&self) -> bool {
+        !self.state.lock().queue.is_empty()
     }
 
     /// How often in a row starting has failed.
@@ -359,6 +368,19 @@ impl Pool {
 }
 
 impl State {
+    /// The oldest invocation that may still begin. Those that may not are given back to their callers.
+    fn pop(&mut self) -> Option<Work> {
+        let now = Instant::now();
+        while let Some(work) = self.queue.pop_front() {
+            if work.latest.is_none_or(|latest| now < latest) {
+                return Some(work);
+            }
+            drop(work.permit);
+            let _ = work.reply.send(Err(admission::throttled(false)));
+        }
+        None
+    }
+
     /// Keeps how long invocations take: on the whole, and the quickest of late.
     fn learn(&mut self, took: Duration) {
         if self.mean.is_zero() {

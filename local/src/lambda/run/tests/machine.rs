@@ -122,14 +122,13 @@ impl Machine {
         self.call(service, operation, input).await.unwrap()
     }
 
-    /// Makes a function in the control plane, whose runtime is the prelude and this.
-    pub async fn create(&self, name: &str, code: &str) -> String {
+    /// Makes a function in the control plane, whose runtime is this program.
+    pub async fn create(&self, name: &str, program: &str) -> String {
         use std::io::Write as _;
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
         zip.start_file("bootstrap", options).unwrap();
-        zip.write_all(format!("{PRELUDE}\n{code}").as_bytes())
-            .unwrap();
+        zip.write_all(program.as_bytes()).unwrap();
         let zip = zip.finish().unwrap().into_inner();
         self.ask(
             Service::Lambda,
@@ -240,12 +239,17 @@ pub fn updated(target: &Target, change: impl FnOnce(&mut Version)) -> Target {
 
 /// Waits for a condition.
 pub async fn until(condition: impl Fn() -> bool) {
+    until_within(Duration::from_mins(1), condition).await;
+}
+
+/// Waits for a condition that takes long to come.
+pub async fn until_within(bound: Duration, condition: impl Fn() -> bool) {
     let waited = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_mins(1), waited)
+    tokio::time::timeout(bound, waited)
         .await
         .expect("the condition doesn't come");
 }

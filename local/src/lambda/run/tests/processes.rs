@@ -1,8 +1,10 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::machine::{Machine, is_there, until, updated};
+use crate::lambda::run::perform_by;
 
 const PID: &str = "serve(lambda event, r: os.getpid())";
 
@@ -224,4 +226,36 @@ serve(stay)"
     machine.cloud.ending().cancel();
     until(|| pids.iter().all(|pid| !is_there(*pid))).await;
     assert!(held.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn what_no_process_was_free_for_in_time_is_throttled_and_never_run() {
+    let machine = Arc::new(Machine::new().await);
+    machine.limit(|limits| limits.processes = 1);
+    let target = machine.python(
+        "busy",
+        "
+def handle(event, r):
+    open(os.environ['FOLDER'] + '/runs', 'a').write(event)
+    while not os.path.exists(os.environ['FOLDER'] + '/go'): time.sleep(0.01)
+serve(handle)",
+    );
+    let run = |event: &'static str, latest: Option<Instant>| {
+        let (machine, target) = (Arc::clone(&machine), target.clone());
+        tokio::spawn(async move {
+            let payload = json!(event).to_string().into();
+            perform_by(&machine.cloud, &machine.region, &target, payload, latest).await
+        })
+    };
+    let first = run("1", None);
+    let runs = machine.path("runs");
+    let has_run = || std::fs::read_to_string(&runs).unwrap_or_default();
+    until(|| has_run() == "1").await;
+    let late = run("2", Some(Instant::now()));
+    let patient = run("3", Some(Instant::now() + Duration::from_hours(1)));
+    std::fs::write(machine.path("go"), "").unwrap();
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(late.await.unwrap().unwrap_err().status, 429);
+    assert!(patient.await.unwrap().is_ok());
+    assert_eq!(has_run(), "13");
 }

@@ -1,0 +1,420 @@
+//! What a pipeline stands on: the policy that suffices and has nothing to spare, plans that are kept and compared, plans
+//! for a pull request, the workflow, the history, and the dead letters.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Cloud, Output, Project, Venv, run};
+
+/// Everything that a manifest can ask of an account.
+const FULL: &str = r#"
+[project]
+name = "echo"
+tags = { team = "one", phase = "a" }
+
+[api]
+route-selection = "$request.body.action"
+allowed-origins = ["https://www.example.com"]
+throttle = { rate = 100, burst = 50 }
+authorizer = "gate"
+access-log = true
+
+[connections]
+registry = true
+
+[handlers.echo]
+reserved-concurrency = 5
+
+[handlers.gate]
+binary = "ping"
+
+[handlers.ping]
+environment = { GREETING = "hello" }
+
+[routes]
+"$default" = { handler = "echo" }
+ping = { handler = "ping", via = "direct" }
+"#;
+
+fn system(cloud: &Cloud) -> Project {
+    Project::init("echo", cloud)
+}
+
+/// A role of the account with this policy, taken: its session's keys for whoever runs in the project.
+fn take_role(cloud: &Cloud, project: &mut Project, name: &str, policy: &Value) {
+    let (iam, sts) = (
+        aws_sdk_iam::Client::new(&cloud.sdk()),
+        aws_sdk_sts::Client::new(&cloud.sdk()),
+    );
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole",
+    }]});
+    let session = run(async {
+        let role = iam
+            .create_role()
+            .role_name(name)
+            .assume_role_policy_document(trust.to_string())
+            .send()
+            .await
+            .expect("a role");
+        iam.put_role_policy()
+            .role_name(name)
+            .policy_name("deploy")
+            .policy_document(policy.to_string())
+            .send()
+            .await
+            .expect("its policy");
+        sts.assume_role()
+            .role_arn(role.role.expect("a role").arn)
+            .role_session_name("run")
+            .send()
+            .await
+            .expect("a session")
+            .credentials
+            .expect("its keys")
+    });
+    for (variable, value) in [
+        ("AWS_ACCESS_KEY_ID", &session.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", &session.secret_access_key),
+        ("AWS_SESSION_TOKEN", &session.session_token),
+    ] {
+        project.unset(variable);
+        project.set(variable, value);
+    }
+}
+
+#[track_caller]
+fn policy<const N: usize>(project: &Project, arguments: [&str; N]) -> Value {
+    let shown = project
+        .wsless(["policy"].into_iter().chain(arguments))
+        .succeeds();
+    serde_json::from_str(&shown.stdout).expect("a document in JSON")
+}
+
+#[test]
+fn a_linter_finds_nothing_in_the_policies_and_asking_aws_changes_nothing_in_them() {
+    let cloud = Cloud::embedded();
+    let project = system(&cloud);
+    project.write("wsless.toml", FULL);
+    let document = policy(&project, []);
+    // The same without asking AWS who is there.
+    let offline = ["--account", "000000000000", "--region", "us-east-1"];
+    assert_eq!(policy(&project, offline), document);
+    lints(&document);
+    lints(&policy(&project, ["--read-only"]));
+}
+
+/// A linter that others made, with AWS's own lists of actions, finds nothing that could be narrower.
+#[track_caller]
+fn lints(document: &Value) {
+    let script = format!(
+        "{}/tests/it/python/lint_policy.py",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let mut child = Command::new(Venv::parliament().python())
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("parliament starts");
+    let mut input = child.stdin.take().expect("its input");
+    input
+        .write_all(document.to_string().as_bytes())
+        .expect("a policy is written");
+    drop(input);
+    let output = child.wait_with_output().expect("parliament ends");
+    let mut found: Vec<[String; 3]> = serde_json::from_slice(&output.stdout).expect("its findings");
+    // Alarms are listed by the beginning of their names, mappings are narrowed down by their function's.
+    found.retain(|[issue, actions, _]| {
+        let meant = ["cloudwatch:DescribeAlarms", "EventSourceMapping"];
+        issue != "RESOURCE_STAR" || !meant.iter().any(|action| actions.contains(action))
+    });
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn who_may_only_read_plans_and_cant_deploy() {
+    let cloud = Cloud::embedded();
+    let mut project = system(&cloud);
+    let document = policy(&project, ["--read-only"]);
+    take_role(&cloud, &mut project, "plan", &document);
+    let mark = cloud.recorder.mark();
+    let _ = project.wsless(["plan"]).succeeds();
+    cloud.recorder.mutations_since(mark).assert_none();
+    let _ = project.wsless(["deploy", "--yes"]).exits(1).warns("s3:");
+}
+
+#[test]
+fn the_trust_is_for_the_workflows_that_are_named() {
+    let project = Project::offline();
+    let _ = project.wsless(["init", "."]).succeeds();
+    let account = ["--account", "123456789012", "--region", "eu-west-1"];
+    let trust = |more: &[&str]| {
+        let arguments = ["policy", "--github", "me/chat"];
+        let all = arguments.iter().chain(&account).chain(more).copied();
+        let shown = project.wsless(all).succeeds();
+        let document: Value = serde_json::from_str(&shown.stdout).expect("a document in JSON");
+        document["Statement"][0]["Condition"]["StringEquals"]
+            ["token.actions.githubusercontent.com:sub"]
+            .clone()
+    };
+    assert_eq!(trust(&[]), json!(["repo:me/chat:ref:refs/heads/main"]));
+    assert_eq!(
+        trust(&["--environment", "prod", "--pull-requests"]),
+        json!(["repo:me/chat:environment:prod", "repo:me/chat:pull_request"])
+    );
+    for wrong in ["me", "me/chat/x", "me/*", "/", "me/ch at"] {
+        let _ = project
+            .wsless(["policy", "--github", wrong])
+            .exits(64)
+            .warns("OWNER/NAME");
+    }
+    let _ = project
+        .wsless(["policy", "--account", "12"])
+        .exits(64)
+        .warns("twelve digits");
+}
+
+#[test]
+fn a_kept_plan_is_deployed_exactly_or_not_at_all() {
+    let cloud = Cloud::embedded();
+    let project = system(&cloud);
+    let _ = project
+        .wsless(["plan", "--out", "plan.json"])
+        .succeeds()
+        .warns("wsless deploy --plan plan.json");
+    // Another stage, and junk.
+    let _ = project
+        .wsless(["deploy", "--plan", "plan.json", "--stage", "prod"])
+        .exits(1)
+        .warns("error[plan::another-stage]");
+    project.write("junk.json", "{\"schema\":1}");
+    let _ = project
+        .wsless(["deploy", "--plan", "junk.json"])
+        .exits(1)
+        .warns("error[plan::unreadable]");
+    let _ = project
+        .wsless(["deploy", "--plan", "none.json"])
+        .exits(1)
+        .warns("error[plan::unreadable]");
+    // Nobody is asked: it was looked at.
+    let _ = project.wsless(["deploy", "--plan", "plan.json"]).succeeds();
+
+    // The manifest moved on, and then the cloud.
+    let mark = cloud.recorder.mark();
+    let _ = project
+        .wsless(["deploy", "--plan", "plan.json"])
+        .exits(1)
+        .warns("error[plan::moved]");
+    project.edit(
+        "wsless.toml",
+        "[handlers.ping]\nmemory = 128",
+        "[handlers.ping]\nmemory = 256",
+    );
+    let _ = project.wsless(["plan", "--out", "plan.json"]).succeeds();
+    cloud.recorder.mutations_since(mark).assert_none();
+    let lambda = aws_sdk_lambda::Client::new(&cloud.sdk());
+    run(lambda
+        .update_function_configuration()
+        .function_name("echo-dev-ping")
+        .timeout(77)
+        .send())
+    .expect("somebody changes the function by hand");
+    let mark = cloud.recorder.mark();
+    let _ = project
+        .wsless(["deploy", "--plan", "plan.json"])
+        .exits(1)
+        .warns("different by now: function/ping");
+    cloud.recorder.mutations_since(mark).assert_none();
+}
+
+#[test]
+fn secrets_are_in_no_plan_that_is_kept_or_commented() {
+    const SECRET: &str = "hunter2-Zk9vQw";
+    let cloud = Cloud::embedded();
+    let project = system(&cloud);
+    project.edit(
+        "wsless.toml",
+        "[handlers.ping]\nmemory = 128",
+        &format!("[handlers.ping]\nmemory = 128\nenvironment = {{ TOKEN = \"{SECRET}\" }}"),
+    );
+    let shown: Output = project
+        .wsless(["plan", "--out", "plan.json", "--output", "markdown", "-v"])
+        .succeeds()
+        .never_says(SECRET);
+    let _ = shown
+        .says("### wsless: dev of echo in us-east-1")
+        .says("**Plan: ")
+        .says("+ function/ping")
+        .says("```diff");
+    assert!(!project.read("plan.json").contains(SECRET));
+    let _ = project
+        .wsless(["deploy", "--output", "markdown"])
+        .exits(64)
+        .warns("only `wsless plan`");
+}
+
+#[test]
+fn a_workflow_is_written_once_and_for_one_stage() {
+    let project = Project::offline();
+    let _ = project.wsless(["init", "."]).succeeds();
+    let _ = project
+        .wsless(["ci", "github", "--stage", "prod"])
+        .succeeds()
+        .says(".github/workflows/wsless.yml");
+    let text = project.read(".github/workflows/wsless.yml");
+    for needed in [
+        "id-token: write",
+        "wsless plan --stage prod --output markdown",
+        "wsless deploy --stage prod --yes",
+        "role/wsless-ci-plan",
+        "${{ vars.AWS_ACCOUNT_ID }}",
+    ] {
+        assert!(text.contains(needed), "{needed} isn't in\n{text}");
+    }
+    assert!(
+        !text.contains("{%") && !text.to_lowercase().contains("secrets."),
+        "{text}"
+    );
+    let _ = project
+        .wsless(["ci", "github"])
+        .exits(1)
+        .warns("nothing is written over");
+    assert_eq!(project.read(".github/workflows/wsless.yml"), text);
+    let _ = project
+        .wsless(["ci", "github", "--branch", "x\ny"])
+        .exits(64);
+}
+
+#[test]
+fn the_history_tells_who_did_what_and_how_it_ended() {
+    let cloud = Cloud::embedded();
+    let project = system(&cloud);
+    let _ = project
+        .wsless(["history"])
+        .succeeds()
+        .says("Nothing was deployed to dev yet.");
+    let _ = project.wsless(["deploy", "--yes"]).succeeds();
+    project.edit(
+        "wsless.toml",
+        "[handlers.ping]\nmemory = 128",
+        "[handlers.ping]\nmemory = 256",
+    );
+    cloud.recorder.fail_next(
+        "UpdateFunctionConfiguration",
+        400,
+        "InvalidParameterValueException",
+        "no",
+    );
+    let _ = project.wsless(["deploy", "--yes"]).exits(1);
+    let _ = project.wsless(["deploy", "--yes"]).succeeds();
+    let told = project
+        .wsless(["history", "--output", "json"])
+        .succeeds()
+        .json_lines();
+    let told = told.last().expect("a result");
+    let deployments = told["deployments"].as_array().expect("deployments");
+    let outcomes: Vec<(u64, bool)> = deployments
+        .iter()
+        .map(|one| {
+            let number = one["number"].as_u64().expect("a number");
+            (number, one["complete"].as_bool().expect("an outcome"))
+        })
+        .collect();
+    assert_eq!(outcomes, [(3, true), (2, false), (1, true)]);
+    let _ = project
+        .wsless(["history", "-n", "1"])
+        .succeeds()
+        .says("NUMBER")
+        .says("2 update");
+}
+
+#[test]
+fn dead_letters_are_shown_sent_back_and_deleted() {
+    let cloud = Cloud::embedded();
+    let project = system(&cloud);
+    let _ = project.wsless(["deploy", "--yes"]).succeeds();
+    let sqs = aws_sdk_sqs::Client::new(&cloud.sdk());
+    let url = run(sqs.get_queue_url().queue_name("echo-dev-echo-dlq").send())
+        .expect("a dead-letter queue")
+        .queue_url
+        .expect("its URL");
+    let put = |text: &str| {
+        run(sqs.send_message().queue_url(&url).message_body(text).send()).expect("a message");
+    };
+    put("first");
+    put("second");
+    let count = |of: &str| {
+        let told = project
+            .wsless(["dlq", "list", "--output", "json"])
+            .succeeds();
+        let queues = told.json_lines().pop().expect("a result")["queues"].clone();
+        let queues = queues.as_array().expect("queues").clone();
+        let queue = queues.iter().find(|queue| queue["of"] == of);
+        queue.expect("the queue")["messages"]
+            .as_u64()
+            .expect("a count")
+    };
+    assert_eq!((count("echo"), count("results")), (2, 0));
+    // Looking takes nothing away, however often.
+    for _ in 0..2 {
+        let _ = project
+            .wsless(["dlq", "show", "echo"])
+            .succeeds()
+            .says("first")
+            .says("second")
+            .warns("2 shown of 2");
+    }
+    let _ = project
+        .wsless(["dlq", "show", "ehco"])
+        .exits(1)
+        .warns("these have one: echo, results");
+
+    // What somebody put there by hand came from no queue: SQS can't send it back, and says so.
+    let _ = project
+        .wsless(["dlq", "redrive", "echo"])
+        .exits(1)
+        .warns("error[dlq::redrive]")
+        .warns("CouldNotDetermineMessageSource");
+    assert_eq!(count("echo"), 2);
+    let _ = project.wsless(["dlq", "purge", "echo", "--yes"]).succeeds();
+    assert_eq!(count("echo"), 0);
+
+    put("third");
+    let _ = project
+        .wsless(["dlq", "purge", "echo"])
+        .exits(64)
+        .warns("--yes");
+    assert_eq!(count("echo"), 1);
+
+    // One that lost its tags is somebody else's.
+    run(sqs
+        .untag_queue()
+        .queue_url(&url)
+        .tag_keys("wsless:project")
+        .send())
+    .expect("a tag is taken off");
+    for act in ["redrive", "purge"] {
+        let _ = project
+            .wsless(["dlq", act, "echo", "--yes"])
+            .exits(1)
+            .warns("error[dlq::foreign]");
+    }
+    assert_eq!(count("echo"), 1);
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let project = Project::offline();
+    let _ = project.wsless(["man", "pages"]).succeeds();
+    let deploy = project.read("pages/wsless-deploy.1");
+    assert!(deploy.contains("allow\\-data\\-loss"), "{deploy}");
+    assert!(
+        project
+            .read("pages/wsless-dlq-redrive.1")
+            .contains("per\\-second")
+    );
+    assert!(project.read("pages/wsless.1").contains("wsless\\-deploy"));
+}
