@@ -15,3 +15,17 @@ pub use self::{
     logs::{LogLine, recent},
     queues::{QueueDepth, queues},
 };
+use crate::{
+    engine::{resource::Permission, scope::Scope},
+    resource::log_group,
+};
+
+/// What `doctor` must be allowed beside what a plan reads.
+pub fn permissions(scope: &Scope) -> Vec<Permission> {
+    vec![
+        // Neither has a resource to be narrowed down to [SAR Amazon CloudWatch, AWS Lambda].
+        Permission::anywhere("cloudwatch", &["GetMetricData"]),
+        Permission::anywhere("lambda", &["GetAccountSettings"]),
+        Permission::on("logs", &["FilterLogEvents"], log_group::arns(scope)),
+    ]
+}
