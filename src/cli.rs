@@ -110,6 +110,23 @@ pub struct Global {
     verbose: u8,
 }
 
+impl Global {
+    /// The arguments by which another command finds the same stage.
+    fn place(&self) -> String {
+        let named = [
+            ("--region", &self.region),
+            ("--profile", &self.profile),
+            ("--endpoint-url", &self.endpoint_url),
+        ];
+        let given = named
+            .into_iter()
+            .filter_map(|(flag, value)| value.as_ref().map(|value| format!(" {flag} {value}")));
+        let local = self.local.then(|| " --local".to_owned());
+        let more: String = given.chain(local).collect();
+        format!("--stage {}{more}", self.stage)
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OutputArg {
     /// People

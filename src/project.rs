@@ -212,14 +212,10 @@ pub fn endpoint(
     attributes: &BTreeMap<Address, resource::Attributes>,
     stage: &str,
 ) -> Option<String> {
-    let of_kind = |kind| {
-        attributes
-            .iter()
-            .find(move |(address, _)| address.kind() == kind)
-    };
-    of_kind(resource::stage::KIND)?;
-    of_kind(resource::api::KIND)
-        .and_then(|(_, attributes)| attributes.get("client_url"))
+    let of = |kind, name| attributes.get(&Address::new(kind, name));
+    of(resource::stage::KIND, stage)?;
+    of(resource::api::KIND, resource::api::NAME)?
+        .get("client_url")
         .map(|url| format!("{url}/{stage}"))
 }
 

@@ -65,6 +65,9 @@ pub struct Connect {
     timeout: Duration,
 }
 
+/// What is done with a text before it's sent.
+type Wrap = Box<dyn Fn(&str) -> String + Send + Sync>;
+
 /// Where to connect, and what is known of it.
 struct Target {
     address: String,
@@ -178,7 +181,7 @@ impl Connect {
     }
 
     /// What is done with a text before it's sent.
-    fn wrap(&self, expression: &str) -> Result<Box<dyn Fn(&str) -> String + Send + Sync>, Failure> {
+    fn wrap(&self, expression: &str) -> Result<Wrap, Failure> {
         let Some(route) = self.route.clone() else {
             return Ok(Box::new(str::to_owned));
         };

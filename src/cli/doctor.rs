@@ -56,7 +56,14 @@ impl Doctor {
             None
         };
         let phase = report.phase("Looking at the stage");
-        let evidence = Evidence::gather(&aws, &project, self.since, probed).await?;
+        let evidence = Box::pin(Evidence::gather(
+            &aws,
+            &project,
+            global.place(),
+            self.since,
+            probed,
+        ))
+        .await?;
         phase.done("seen");
         let diagnosis = diagnose(&evidence);
         show(&evidence, &diagnosis, report);

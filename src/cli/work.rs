@@ -264,12 +264,9 @@ pub async fn carry_out(
         elapsed: task.started.elapsed(),
         timings: task.timings,
         next: if complete {
-            next(endpoint.as_deref(), engine.scope, global)
+            next(endpoint.as_deref(), global)
         } else {
-            vec![format!(
-                "wsless {} --stage {}",
-                task.about.command, engine.scope.stage
-            )]
+            vec![format!("wsless {} {}", task.about.command, global.place())]
         },
         endpoint,
     });
@@ -283,10 +280,9 @@ pub async fn carry_out(
 }
 
 /// What to try next.
-fn next(endpoint: Option<&str>, scope: &Scope, global: &Global) -> Vec<String> {
-    let here = if global.local { " --local" } else { "" };
+fn next(endpoint: Option<&str>, global: &Global) -> Vec<String> {
     endpoint
-        .map(|_| format!("wsless connect --stage {}{here}", scope.stage))
+        .map(|_| format!("wsless connect {}", global.place()))
         .into_iter()
         .collect()
 }

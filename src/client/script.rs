@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{Client, ClientError, Expectation, Incoming};
 
+/// How long the end of a connection is waited for that takes nothing any more.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What is to happen.
 #[derive(Clone, Debug)]
 pub struct Script {
@@ -97,13 +100,28 @@ struct Playing<'a> {
 impl Playing<'_> {
     async fn send(&mut self, text: &str) -> Result<(), Missed> {
         self.round_trip.begin();
-        self.client.send(text).await.map_err(|why| Missed {
-            expected: None,
-            instead: Vec::new(),
-            why,
-        })?;
+        if let Err(why) = self.client.send(text).await {
+            return Err(Missed {
+                expected: None,
+                instead: Vec::new(),
+                // The other side's farewell says more than that the line is gone.
+                why: self.farewell().await.unwrap_or(why),
+            });
+        }
         (self.observe)(Exchange::Sent(text));
         Ok(())
+    }
+
+    /// How the other side ended the connection, if it did.
+    async fn farewell(&mut self) -> Option<ClientError> {
+        let end = async {
+            loop {
+                if let Err(why) = self.receive().await {
+                    return why;
+                }
+            }
+        };
+        tokio::time::timeout(FAREWELL, end).await.ok()
     }
 
     async fn expect(

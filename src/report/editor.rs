@@ -29,7 +29,7 @@ pub(super) type Above = Box<dyn FnMut(String) + Send>;
 
 /// Lines as they come.
 pub struct Lines {
-    lines: mpsc::Receiver<String>,
+    input: mpsc::Receiver<String>,
     report: Report,
     is_typed: bool,
 }
@@ -38,7 +38,7 @@ impl Report {
     /// Begins to read lines from standard input. On a terminal they're edited, and remembered in the file `history`:
     /// all but those that begin with a space.
     pub fn lines(&self, history: Option<PathBuf>) -> Lines {
-        let (sender, lines) = mpsc::channel(WAITING);
+        let (sender, input) = mpsc::channel(WAITING);
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_typed =
             io::stdin().is_terminal() && io::stdout().is_terminal() && !self.is_json() && !dumb;
@@ -49,7 +49,7 @@ impl Report {
             None => pass_on(&sender),
         });
         Lines {
-            lines,
+            input,
             report: self.clone(),
             is_typed,
         }
@@ -59,7 +59,7 @@ impl Report {
 impl Lines {
     /// The next line; nothing at the end of input, at Ctrl-D and Ctrl-C.
     pub async fn next(&mut self) -> Option<String> {
-        self.lines.recv().await
+        self.input.recv().await
     }
 
     /// Whether a person types them.

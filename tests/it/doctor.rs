@@ -1,7 +1,7 @@
-//! `wsless doctor`: a healthy system is broken in one way at a time, the doctor names that and nothing else, the mend that
-//! it says is done, and then it finds nothing again.
+//! `wsless doctor`: a healthy system is broken in a few ways at a time, none of which follows from another. The doctor
+//! names each and nothing else, the mend that it says is done, and then nothing is left of it.
 //!
-//! The ways are in three tests, each on a system of its own, so that they run side by side.
+//! A file has one system, since deploying takes longest.
 
 mod api;
 mod hands;

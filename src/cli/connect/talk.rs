@@ -102,13 +102,13 @@ impl Talk<'_> {
         let mut lines = self.report.lines(history);
         if lines.is_typed() {
             self.report.say("Type a message and Enter; Ctrl-D ends.");
-            return self.by_hand(client, &mut lines).await;
+            return self.talk_by_hand(client, &mut lines).await;
         }
-        self.from_pipe(client, &mut lines).await
+        self.pass_on(client, &mut lines).await
     }
 
     /// A closed connection doesn't end it: the next line connects again.
-    async fn by_hand(&self, client: Client, lines: &mut Lines) -> Result<u8, Failure> {
+    async fn talk_by_hand(&self, client: Client, lines: &mut Lines) -> Result<u8, Failure> {
         let mut client = Some(client);
         let mut round_trip = RoundTrip::default();
         loop {
@@ -151,7 +151,7 @@ impl Talk<'_> {
     }
 
     /// Each line is a message. After the last, what comes is shown until nothing came for a while.
-    async fn from_pipe(&self, mut client: Client, lines: &mut Lines) -> Result<u8, Failure> {
+    async fn pass_on(&self, mut client: Client, lines: &mut Lines) -> Result<u8, Failure> {
         let mut round_trip = RoundTrip::default();
         let mut has_ended = false;
         loop {
@@ -171,8 +171,10 @@ impl Talk<'_> {
                     Some(line) => {
                         let text = (self.wrap)(&line);
                         round_trip.begin();
-                        client.send(&text).await.map_err(|error| error.diagnostic())?;
-                        self.sent(&text);
+                        // Why it can't be sent comes as the connection's end.
+                        if client.send(&text).await.is_ok() {
+                            self.sent(&text);
+                        }
                     }
                     None => has_ended = true,
                 },

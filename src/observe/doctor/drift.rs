@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{Area, Evidence, Finding};
 use crate::{
     engine::{
+        address::Address,
         plan::{Action, Change, FieldChange},
         properties::is_unknown,
         resource::Observed,
@@ -94,7 +95,7 @@ impl Case<'_> {
 
 /// The mend of most things.
 pub(super) fn deploy(evidence: &Evidence) -> String {
-    format!("run `wsless deploy --stage {}`", evidence.scope.stage)
+    format!("run {}", evidence.command("deploy"))
 }
 
 /// There is no API at all.
@@ -235,9 +236,14 @@ fn foreign(evidence: &Evidence) -> Vec<Finding> {
         .collect()
 }
 
-/// One of two at one address.
+/// One of two of the same.
 fn twin(evidence: &Evidence, change: &Change) -> Option<Finding> {
-    let kept = evidence.stack.get(&change.address)?;
+    let kept = if change.address.kind() == api::KIND {
+        // A stage has one, and others that bear its tags are found under their ids.
+        evidence.stack.get(&Address::new(api::KIND, api::NAME))?
+    } else {
+        evidence.stack.get(&change.address)?
+    };
     let id = |change: &Change| change.observed.as_ref().map(|found| found.id.clone());
     let of_ours = evidence
         .plan

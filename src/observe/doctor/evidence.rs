@@ -53,10 +53,10 @@ const MOVING: SignedDuration = SignedDuration::from_mins(2);
 pub struct Evidence {
     /// Whose stage.
     pub scope: Scope,
+    /// The arguments by which a command finds it.
+    pub place: String,
     /// What it's to be.
     pub manifest: Manifest,
-    /// When it was looked at.
-    pub now: Timestamp,
     /// From when on logs and figures were read.
     pub since: Timestamp,
     /// What it's to be made of; the code is taken to be what is there.
@@ -104,10 +104,11 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Looks at everything. `since` says from when on logs and figures count, if not from the last deployment.
+    /// Looks at everything. `place` are the arguments by which another command finds the stage; `since` says from when on logs and figures count, if not from the last deployment.
     pub async fn gather(
         aws: &Aws,
         project: &Project,
+        place: String,
         since: Option<Timestamp>,
         probed: Option<Probed>,
     ) -> Result<Self, Diagnostic> {
@@ -118,8 +119,8 @@ impl Evidence {
         let named = project.stack(&codes(manifest, &[]), &scope)?;
         let bucket = || Bucket::new(aws, &scope);
         let (((resources, hidden), toolchain), (last, lock)) = join(
-            join(survey(aws, &scope, &named), project.toolchain()),
-            join(record::last(bucket()), lock::read(bucket())),
+            Box::pin(join(survey(aws, &scope, &named), project.toolchain())),
+            Box::pin(join(record::last(bucket()), lock::read(bucket()))),
         )
         .await;
         let mut unseen = Vec::new();
@@ -167,8 +168,8 @@ impl Evidence {
                 .is_some_and(|last| now.duration_since(done(last)) < MOVING);
         Ok(Self {
             scope,
+            place,
             manifest: manifest.clone(),
-            now,
             since,
             stack,
             observation,
@@ -192,6 +193,11 @@ impl Evidence {
             probed,
             unseen,
         })
+    }
+
+    /// A command for this stage, as one types it.
+    pub fn command(&self, what: &str) -> String {
+        format!("`wsless {what} {}`", self.place)
     }
 
     /// The stage's own resource at an address.
@@ -220,10 +226,6 @@ impl Evidence {
             .resources
             .iter()
             .filter(|found| found.owner == Owner::Us)
-            .filter(|found| {
-                found.address.kind() != resource::stage::KIND
-                    || found.address.name() == self.scope.stage
-            })
             .map(|found| (found.address.clone(), found.attributes.clone()))
             .collect();
         crate::project::endpoint(&attributes, &self.scope.stage)

@@ -211,6 +211,7 @@ impl Group<'_> {
         let handler = self.handler;
         let is_direct = direct(evidence).any(|(_, of)| of == handler);
         let fails = failing(evidence, handler);
+        let logs = evidence.command(&format!("logs {handler}"));
         let last = self.lines.last().map_or("", |line| line.text.as_str());
         match self.sign {
             Sign::WrongBinary => (
@@ -232,7 +233,7 @@ impl Group<'_> {
                 Area::Functions,
                 fails,
                 "its program ends, or takes too long, before it asks for the first message".into(),
-                format!("look at what it does before `serve`: `wsless logs {handler}`, and its environment"),
+                format!("look at what it does before `serve`, and its environment: {logs}"),
             ),
             Sign::Panic => (
                 "doctor::panic",
@@ -249,7 +250,7 @@ impl Group<'_> {
                 Area::Functions,
                 fails,
                 "its process ends while it handles a message: it exits, aborts, or is out of memory".into(),
-                format!("look at the lines before: `wsless logs {handler}`; raise `memory` in [handlers.{handler}] if it's killed"),
+                format!("look at the lines before: {logs}; raise `memory` in [handlers.{handler}] if it's killed"),
             ),
             Sign::TimedOut => (
                 "doctor::timed-out",
@@ -330,7 +331,7 @@ impl Group<'_> {
                 Area::Functions,
                 fails,
                 "the handler says why".into(),
-                format!("`wsless logs {handler}`"),
+                logs,
             ),
         }
     }
@@ -357,7 +358,7 @@ fn failing(evidence: &Evidence, handler: &str) -> String {
     }
 }
 
-/// How to have messages handled again.
+/// How to have messages handled again that were given up.
 fn again(evidence: &Evidence, handler: &str) -> String {
     let queue = if handler == builtin::PUSH {
         RESULTS
@@ -368,8 +369,9 @@ fn again(evidence: &Evidence, handler: &str) -> String {
     held.filter(|letters| letters.waiting > 0)
         .map_or_else(String::new, |letters| {
             format!(
-                "; then put its {} dead letters back: `aws sqs start-message-move-task --source-arn {}`",
-                letters.waiting, letters.arn
+                "; then put its {} dead letters back: {}",
+                letters.waiting,
+                evidence.command(&format!("dlq redrive {queue}"))
             )
         })
 }

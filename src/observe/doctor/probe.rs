@@ -52,8 +52,6 @@ pub struct RouteProbe {
     pub via: Via,
     /// What came.
     pub answer: Answer,
-    /// After how long.
-    pub took: Duration,
 }
 
 /// What came after a message.
@@ -98,7 +96,6 @@ impl Probe<'_> {
         let routes = messages.map(|(key, route)| {
             let selection = selection.as_ref();
             async move {
-                let began = Instant::now();
                 let answer = match message(key.as_str(), selection) {
                     Some(text) => self.ask(&text, route.via).await,
                     None => Answer::Untried(
@@ -111,7 +108,6 @@ impl Probe<'_> {
                     handler: route.handler.as_str().to_owned(),
                     via: route.via,
                     answer,
-                    took: began.elapsed(),
                 }
             }
         });

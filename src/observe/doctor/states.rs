@@ -181,7 +181,10 @@ fn mappings(evidence: &Evidence) -> Vec<Finding> {
                 )
                 .ranked(Rank::Symptom)
                 .about(thing.clone())
-                .mend(format!("look into its log: `wsless logs {thing}`"))
+                .mend(format!(
+                    "look into its log: {}",
+                    evidence.command(&format!("logs {thing}"))
+                ))
                 .evidence(format!("event source mapping {}", mapping.id))
                 .evidence(format!("{held} messages in the queue {queue}")),
             );
@@ -216,7 +219,7 @@ fn queues(evidence: &Evidence) -> Vec<Finding> {
                     "take it away: `aws sqs set-queue-attributes --queue-url {} --attributes Policy=`",
                     queue.url
                 ))
-                .evidences(denials.iter().map(|denial| denial.to_string())),
+                .evidences(denials.iter().map(ToString::to_string)),
             );
         }
         if let Some(key) = &queue.key {

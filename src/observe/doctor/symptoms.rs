@@ -21,7 +21,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<Finding> {
     let mut found = probe(evidence);
     found.extend(queues(evidence));
     found.extend(failed(evidence));
-    found.extend(figures(evidence));
+    found.extend(throttled(evidence));
     found.extend(alarms(evidence));
     found.extend(closed(&evidence.closed));
     found
@@ -67,8 +67,8 @@ fn probes(evidence: &Evidence) -> Vec<Finding> {
             .mend(match refused.help.as_deref() {
                 Some(help) if !help.contains("wsless doctor") => help.to_owned(),
                 _ => format!(
-                    "look at what answers $connect: `wsless logs {}`",
-                    connector(evidence)
+                    "look at what answers $connect: {}",
+                    evidence.command(&format!("logs {}", connector(evidence)))
                 ),
             })
             .evidences(refused.notes.iter().cloned()),
@@ -95,7 +95,7 @@ fn probes(evidence: &Evidence) -> Vec<Finding> {
         found.push(
             symptom("doctor::probe-route", Area::Connections, symptom_of, cause)
                 .about(route.handler.clone())
-                .mend(format!("`wsless logs {}`", route.handler)),
+                .mend(evidence.command(&format!("logs {}", route.handler))),
         );
     }
     found
@@ -104,10 +104,10 @@ fn probes(evidence: &Evidence) -> Vec<Finding> {
 /// What answers `$connect`.
 fn connector(evidence: &Evidence) -> &str {
     let routes = evidence.manifest.routes.iter();
-    let own = routes
+    let mut own = routes
         .filter(|(key, _)| key.as_str() == "$connect")
         .map(|(_, route)| route.handler.as_str());
-    own.last().unwrap_or(builtin::CONNECT)
+    own.next().unwrap_or(builtin::CONNECT)
 }
 
 fn queues(evidence: &Evidence) -> Vec<Finding> {
@@ -122,13 +122,15 @@ fn queues(evidence: &Evidence) -> Vec<Finding> {
                         "doctor::dead-letters",
                         Area::Queues,
                         format!("{} messages for {of} were given up", queue.waiting),
-                        format!("{handler} failed on them each time: they're in the dead-letter queue"),
+                        format!(
+                            "{handler} failed on them each time: they're in the dead-letter queue"
+                        ),
                     )
                     .about(of)
                     .mend(format!(
-                        "mend {handler} (`wsless logs {handler}`), then put them back: `aws sqs start-message-move-task \
-                         --source-arn {}`",
-                        queue.arn
+                        "mend {handler} ({}), then put them back: {}",
+                        evidence.command(&format!("logs {handler}")),
+                        evidence.command(&format!("dlq redrive {of}"))
                     ))
                     .evidence(format!("{} holds {} messages", queue.url, queue.waiting)),
                 );
@@ -148,7 +150,8 @@ fn queues(evidence: &Evidence) -> Vec<Finding> {
                 )
                 .about(thing.clone())
                 .mend(format!(
-                    "`wsless logs {thing}`; raise `max-concurrency` in [handlers.{thing}.queue] if it's busy"
+                    "{}; raise `max-concurrency` in [handlers.{thing}.queue] if it's busy",
+                    evidence.command(&format!("logs {thing}"))
                 ))
                 .evidence(format!(
                     "{} wait, {} are being handled",
@@ -160,8 +163,9 @@ fn queues(evidence: &Evidence) -> Vec<Finding> {
     found
 }
 
-/// What the access log says, each reason once.
-fn failed(evidence: &Evidence) -> Vec<Finding> {
+/// Requests that failed at API Gateway: the access log says why, each reason once; without it there are counts.
+fn failed(evidence: &Evidence) -> Option<Finding> {
+    let figures = &evidence.figures;
     let mut reasons: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
     for failed in &evidence.failed {
         let reason = (
@@ -171,29 +175,50 @@ fn failed(evidence: &Evidence) -> Vec<Finding> {
         );
         *reasons.entry(reason).or_default() += 1;
     }
-    if reasons.is_empty() {
-        return Vec::new();
+    let has_log = !reasons.is_empty();
+    if !has_log && figures.execution_errors + figures.integration_errors == 0.0 {
+        return None;
     }
     let told = reasons
         .into_iter()
         .map(|((route, status, why), count)| format!("`{route}` {status}, {count} times: {why}"));
-    vec![
-        symptom(
-            "doctor::failed-requests",
-            Area::Deployment,
-            "some messages or handshakes are answered with Internal server error",
-            "the access log says why",
-        )
-        .mend("`wsless logs`")
-        .evidences(told),
-    ]
+    let counted = [
+        (
+            figures.execution_errors,
+            "API Gateway couldn't call an integration",
+        ),
+        (
+            figures.integration_errors,
+            "an integration answered with an error",
+        ),
+    ];
+    let counted = counted
+        .into_iter()
+        .filter(|(count, _)| *count > 0.0)
+        .map(|(count, what)| format!("{what}: {count:.0} times since {}", evidence.since));
+    let finding = symptom(
+        "doctor::failed-requests",
+        Area::Deployment,
+        "some messages or handshakes are answered with Internal server error",
+        if has_log {
+            "the access log says why"
+        } else {
+            "a permission is missing, a function fails, or a queue refuses messages"
+        },
+    )
+    .mend(if has_log {
+        evidence.command("logs")
+    } else {
+        "set `access-log = true` in [api], deploy, and look into it: it says why".to_owned()
+    });
+    Some(finding.evidences(told).evidences(counted))
 }
 
-fn figures(evidence: &Evidence) -> Vec<Finding> {
-    let figures = &evidence.figures;
-    let mut found = Vec::new();
-    for (thing, count) in figures.throttles.iter().filter(|(_, count)| **count > 0.0) {
-        found.push(
+fn throttled(evidence: &Evidence) -> Vec<Finding> {
+    let throttles = evidence.figures.throttles.iter();
+    throttles
+        .filter(|(_, count)| **count > 0.0)
+        .map(|(thing, count)| {
             symptom(
                 "doctor::throttled",
                 Area::Functions,
@@ -207,37 +232,9 @@ fn figures(evidence: &Evidence) -> Vec<Finding> {
             .evidence(format!("Lambda refused {count:.0} calls since {}", evidence.since))
             .evidences(evidence.account.concurrency.map(|limit| {
                 format!("the account's functions may handle {limit} calls at once, all together")
-            })),
-        );
-    }
-    for (code, count, what, cause) in [
-        (
-            "doctor::execution-errors",
-            figures.execution_errors,
-            "API Gateway couldn't call an integration",
-            "a permission or the API's configuration is wrong",
-        ),
-        (
-            "doctor::integration-errors",
-            figures.integration_errors,
-            "integrations answered with errors",
-            "a function failed, or a queue refused a message",
-        ),
-    ] {
-        if count > 0.0 {
-            found.push(
-                symptom(
-                    code,
-                    Area::Deployment,
-                    "some messages are answered with Internal server error",
-                    cause,
-                )
-                .mend("set `access-log = true` in [api], deploy, and look into it: it says why")
-                .evidence(format!("{what} {count:.0} times since {}", evidence.since)),
-            );
-        }
-    }
-    found
+            }))
+        })
+        .collect()
 }
 
 fn alarms(evidence: &Evidence) -> Vec<Finding> {
@@ -252,7 +249,10 @@ fn alarms(evidence: &Evidence) -> Vec<Finding> {
             format!("the alarm {thing} is in ALARM"),
             alarm.reason.clone(),
         )
-        .mend("look at what it's about: `wsless status`, `wsless logs`")
+        .mend(format!(
+            "look at what it's about: {}",
+            evidence.command("logs")
+        ))
         .evidences(alarm.since.map(|since| format!("since {since}")))
     })
     .collect()

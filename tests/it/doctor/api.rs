@@ -12,9 +12,7 @@ fn what_is_wrong_with_the_api_is_named_and_nothing_else() {
     not_deployed(&cloud);
     let ward = Ward::healthy(&cloud);
     live(&ward);
-    routes(&ward);
-    calls(&ward);
-    entrance(&ward);
+    parts(&ward);
     probed(&ward);
     gone(&ward);
 }
@@ -33,49 +31,36 @@ fn not_deployed(cloud: &Cloud) {
 }
 
 fn live(ward: &Ward<'_>) {
-    ward.broken("doctor::stage-deployment", |ward| {
-        let (gateway, api) = (ward.gateway(), ward.api());
-        run(async {
-            let made = gateway.create_deployment().api_id(&api).send().await?;
-            gateway
-                .update_stage()
-                .api_id(&api)
-                .stage_name("dev")
-                .deployment_id(made.deployment_id.unwrap_or_default())
-                .send()
-                .await?;
-            Ok::<_, aws_sdk_apigatewayv2::Error>(())
-        })
-        .expect("a stage on another deployment");
-    });
-    ward.broken("doctor::throttle", |ward| {
-        let nothing = RouteSettings::builder()
-            .throttling_rate_limit(0.0)
-            .throttling_burst_limit(0)
-            .build();
+    ward.broken(&[
+        ("doctor::stage-deployment", &|ward| {
+            let (gateway, api) = (ward.gateway(), ward.api());
+            run(async {
+                let made = gateway.create_deployment().api_id(&api).send().await?;
+                gateway
+                    .update_stage()
+                    .api_id(&api)
+                    .stage_name("dev")
+                    .deployment_id(made.deployment_id.unwrap_or_default())
+                    .send()
+                    .await?;
+                Ok::<_, aws_sdk_apigatewayv2::Error>(())
+            })
+            .expect("a stage on another deployment");
+        }),
+        ("doctor::function-policy", &|ward| forbid(ward, "connect")),
+    ]);
+    let ping = |ward: &Ward<'_>, settings| {
         let update = ward
             .gateway()
             .update_stage()
             .api_id(ward.api())
             .stage_name("dev")
-            .default_route_settings(nothing);
-        run(update.send()).expect("a stage that lets nothing through");
-    });
+            .route_settings("ping", settings);
+        run(update.send()).expect("a route that lets nothing through");
+    };
     ward.ill(
         "doctor::route-throttle",
-        |ward| {
-            let nothing = RouteSettings::builder()
-                .throttling_rate_limit(0.0)
-                .throttling_burst_limit(0)
-                .build();
-            let update = ward
-                .gateway()
-                .update_stage()
-                .api_id(ward.api())
-                .stage_name("dev")
-                .route_settings("ping", nothing);
-            run(update.send()).expect("a route that lets nothing through");
-        },
+        |ward| ping(ward, nothing()),
         |ward| {
             let delete = ward
                 .gateway()
@@ -99,139 +84,149 @@ fn live(ward: &Ward<'_>) {
         |ward| switch(ward, true),
         |ward| switch(ward, false),
     );
-    ward.broken("doctor::stage-missing", |ward| {
+    ward.broken(&[("doctor::stage-missing", &|ward| {
         let delete = ward
             .gateway()
             .delete_stage()
             .api_id(ward.api())
             .stage_name("dev");
         run(delete.send()).expect("no stage");
-    });
+    })]);
 }
 
-fn routes(ward: &Ward<'_>) {
-    ward.broken("doctor::route-missing", |ward| {
-        let delete = ward
-            .gateway()
-            .delete_route()
-            .api_id(ward.api())
-            .route_id(route(ward, "ping"));
-        run(delete.send()).expect("no route");
-    });
-    ward.broken("doctor::route-selection", |ward| {
-        let update = ward
-            .gateway()
-            .update_api()
-            .api_id(ward.api())
-            .route_selection_expression("$request.body.kind");
-        run(update.send()).expect("another route selection");
-    });
-    ward.broken("doctor::no-answer", |ward| {
-        let (gateway, api, route) = (ward.gateway(), ward.api(), route(ward, "ping"));
-        run(async {
-            let found = gateway
-                .get_route_responses()
-                .api_id(&api)
-                .route_id(&route)
-                .send()
-                .await?;
-            for response in found.items.unwrap_or_default() {
+/// A throttle that lets nothing through.
+fn nothing() -> RouteSettings {
+    RouteSettings::builder()
+        .throttling_rate_limit(0.0)
+        .throttling_burst_limit(0)
+        .build()
+}
+
+fn parts(ward: &Ward<'_>) {
+    ward.broken(&[
+        ("doctor::throttle", &|ward| {
+            let update = ward
+                .gateway()
+                .update_stage()
+                .api_id(ward.api())
+                .stage_name("dev")
+                .default_route_settings(nothing());
+            run(update.send()).expect("a stage that lets nothing through");
+        }),
+        ("doctor::route-selection", &|ward| {
+            let update = ward
+                .gateway()
+                .update_api()
+                .api_id(ward.api())
+                .route_selection_expression("$request.body.kind");
+            run(update.send()).expect("another route selection");
+        }),
+        ("doctor::mapping-template", &|ward| {
+            let update = ward
+                .gateway()
+                .update_integration()
+                .api_id(ward.api())
+                .integration_id(integration(ward, "Queue of echo"))
+                .request_templates("$default", "Action=SendMessage&MessageBody=$input.body");
+            run(update.send()).expect("a naive template");
+        }),
+        ("doctor::integration-timeout", &|ward| {
+            let update = ward
+                .gateway()
+                .update_integration()
+                .api_id(ward.api())
+                .integration_id(integration(ward, "Function ping"))
+                .timeout_in_millis(50);
+            run(update.send()).expect("an impatient integration");
+        }),
+        // A route that nobody asked for isn't wrong, yet it's there.
+        ("doctor::left-over", &|ward| {
+            let target = format!("integrations/{}", integration(ward, "Function ping"));
+            let create = ward
+                .gateway()
+                .create_route()
+                .api_id(ward.api())
+                .route_key("extra")
+                .target(target);
+            run(create.send()).expect("a route more");
+        }),
+        ("doctor::route-missing", &|ward| {
+            let delete = ward
+                .gateway()
+                .delete_route()
+                .api_id(ward.api())
+                .route_id(route(ward, "ping"));
+            run(delete.send()).expect("no route");
+        }),
+        ("doctor::identity-source", &|ward| {
+            let (gateway, api) = (ward.gateway(), ward.api());
+            run(async {
+                let found = gateway.get_authorizers().api_id(&api).send().await?;
+                let authorizers = found.items.unwrap_or_default();
+                let id = authorizers[0].authorizer_id.clone().unwrap_or_default();
                 gateway
-                    .delete_route_response()
+                    .update_authorizer()
                     .api_id(&api)
-                    .route_id(&route)
-                    .route_response_id(response.route_response_id.unwrap_or_default())
+                    .authorizer_id(id)
+                    .identity_source("route.request.header.Authorization")
                     .send()
                     .await?;
-            }
-            Ok::<_, aws_sdk_apigatewayv2::Error>(())
-        })
-        .expect("no route response");
-    });
-    ward.broken("doctor::mapping-template", |ward| {
-        let integration = integration(ward, "Queue of echo");
-        let update = ward
-            .gateway()
-            .update_integration()
-            .api_id(ward.api())
-            .integration_id(integration)
-            .request_templates("$default", "Action=SendMessage&MessageBody=$input.body");
-        run(update.send()).expect("a naive template");
-    });
-    ward.broken("doctor::integration-timeout", |ward| {
-        let integration = integration(ward, "Function ping");
-        let update = ward
-            .gateway()
-            .update_integration()
-            .api_id(ward.api())
-            .integration_id(integration)
-            .timeout_in_millis(50);
-        run(update.send()).expect("an impatient integration");
-    });
-    // A route that nobody asked for isn't wrong, yet it's there.
-    ward.broken("doctor::left-over", |ward| {
-        let target = format!("integrations/{}", integration(ward, "Function ping"));
-        let create = ward
-            .gateway()
-            .create_route()
-            .api_id(ward.api())
-            .route_key("extra")
-            .target(target);
-        run(create.send()).expect("a route more");
-    });
-}
-
-/// The policies of functions.
-fn calls(ward: &Ward<'_>) {
-    ward.broken("doctor::function-policy", |ward| {
-        forbid(ward, "connect");
-    });
-    ward.broken("doctor::function-policy", |ward| {
-        forbid(ward, "ping");
-        let source = format!(
-            "arn:aws:execute-api:us-east-1:000000000000:{}/dev/pong",
-            ward.api()
-        );
-        let add = ward
-            .lambda()
-            .add_permission()
-            .function_name(ward.name("ping"))
-            .qualifier("live")
-            .statement_id("wsless-narrow")
-            .action("lambda:InvokeFunction")
-            .principal("apigateway.amazonaws.com")
-            .source_arn(source);
-        run(add.send()).expect("a permission for another route");
-    });
-}
-
-fn entrance(ward: &Ward<'_>) {
-    ward.broken("doctor::identity-source", |ward| {
-        let (gateway, api) = (ward.gateway(), ward.api());
-        run(async {
-            let found = gateway.get_authorizers().api_id(&api).send().await?;
-            let authorizers = found.items.unwrap_or_default();
-            let id = authorizers[0].authorizer_id.clone().unwrap_or_default();
-            gateway
-                .update_authorizer()
-                .api_id(&api)
-                .authorizer_id(id)
-                .identity_source("route.request.header.Authorization")
-                .send()
-                .await?;
-            Ok::<_, aws_sdk_apigatewayv2::Error>(())
-        })
-        .expect("another identity source");
-    });
-    ward.broken("doctor::authorization", |ward| {
-        let update = ward
-            .gateway()
-            .update_route()
-            .api_id(ward.api())
-            .route_id(route(ward, "$connect"))
-            .authorization_type(AuthorizationType::None);
-        run(update.send()).expect("an open door");
-    });
+                Ok::<_, aws_sdk_apigatewayv2::Error>(())
+            })
+            .expect("another identity source");
+        }),
+        ("doctor::authorization", &|ward| {
+            let update = ward
+                .gateway()
+                .update_route()
+                .api_id(ward.api())
+                .route_id(route(ward, "$connect"))
+                .authorization_type(AuthorizationType::None);
+            run(update.send()).expect("an open door");
+        }),
+    ]);
+    ward.broken(&[
+        ("doctor::no-answer", &|ward| {
+            let (gateway, api, route) = (ward.gateway(), ward.api(), route(ward, "ping"));
+            run(async {
+                let found = gateway
+                    .get_route_responses()
+                    .api_id(&api)
+                    .route_id(&route)
+                    .send()
+                    .await?;
+                for response in found.items.unwrap_or_default() {
+                    gateway
+                        .delete_route_response()
+                        .api_id(&api)
+                        .route_id(&route)
+                        .route_response_id(response.route_response_id.unwrap_or_default())
+                        .send()
+                        .await?;
+                }
+                Ok::<_, aws_sdk_apigatewayv2::Error>(())
+            })
+            .expect("no route response");
+        }),
+        // A statement for another route is none for this one.
+        ("doctor::function-policy", &|ward| {
+            forbid(ward, "ping");
+            let source = format!(
+                "arn:aws:execute-api:us-east-1:000000000000:{}/dev/pong",
+                ward.api()
+            );
+            let add = ward
+                .lambda()
+                .add_permission()
+                .function_name(ward.name("ping"))
+                .qualifier("live")
+                .statement_id("wsless-narrow")
+                .action("lambda:InvokeFunction")
+                .principal("apigateway.amazonaws.com")
+                .source_arn(source);
+            run(add.send()).expect("a permission for another route");
+        }),
+    ]);
 }
 
 /// A probe meets what isn't to be seen from outside, and what is to be seen explains what it meets.
@@ -252,31 +247,29 @@ fn probed(ward: &Ward<'_>) {
     let result = output.json_lines().pop().expect("a result");
     let consequences = result["consequences"].to_string();
     assert!(consequences.contains("`ping`"), "{consequences}");
-    ward.mend("doctor::function-policy");
 }
 
 /// Another API, and none.
 fn gone(ward: &Ward<'_>) {
-    ward.broken("doctor::two-apis", |ward| {
-        let create = ward
-            .gateway()
-            .create_api()
-            .name("ward-dev")
-            .protocol_type(aws_sdk_apigatewayv2::types::ProtocolType::Websocket)
-            .route_selection_expression("$request.body.action")
-            .tags("wsless:project", "ward")
-            .tags("wsless:stage", "dev");
-        run(create.send()).expect("another API");
-    });
-    let delete = ward.gateway().delete_api().api_id(ward.api());
-    run(delete.send()).expect("no API");
-    ward.is_found(Timestamp::now(), &["doctor::api-missing"]);
-    let address = ward
-        .project
-        .wsless(["deploy", "--yes"])
-        .succeeds()
-        .address();
-    assert!(address.starts_with("ws://"), "{address}");
+    ward.broken(&[
+        ("doctor::two-apis", &|ward| {
+            let create = ward
+                .gateway()
+                .create_api()
+                .name("ward-dev")
+                .protocol_type(aws_sdk_apigatewayv2::types::ProtocolType::Websocket)
+                .route_selection_expression("$request.body.action")
+                .tags("wsless:project", "ward")
+                .tags("wsless:stage", "dev");
+            run(create.send()).expect("another API");
+        }),
+        // Of the probe before.
+        ("doctor::function-policy", &|_| ()),
+    ]);
+    ward.broken(&[("doctor::api-missing", &|ward| {
+        let delete = ward.gateway().delete_api().api_id(ward.api());
+        run(delete.send()).expect("no API");
+    })]);
     ward.is_healthy();
 }
 

@@ -28,10 +28,10 @@ fn code(ward: &Ward<'_>) {
     ] {
         ward.ill(code, |ward| ward.fail(how), |_| ());
     }
-    ward.broken("doctor::wrong-binary", |ward| {
+    ward.broken(&[("doctor::wrong-binary", &|ward| {
         put_code(ward, "ping", b"this is no program\n");
         ward.fail("anything");
-    });
+    })]);
     ward.ill(
         "doctor::init-crash",
         |ward| {
@@ -42,117 +42,125 @@ fn code(ward: &Ward<'_>) {
             let _ = ward.project.wsless(["deploy", "--yes"]).succeeds();
         },
     );
-    ward.broken("doctor::alias-version", |ward| {
-        let update = ward
-            .lambda()
-            .update_alias()
-            .function_name(ward.name("ping"))
-            .name("live")
-            .function_version("1");
-        run(update.send()).expect("the alias on an old version");
-    });
-    ward.broken("doctor::function-missing", |ward| {
-        let delete = ward
-            .lambda()
-            .delete_function()
-            .function_name(ward.name("ping"));
-        run(delete.send()).expect("no function");
-    });
 }
 
 fn settings(ward: &Ward<'_>) {
-    ward.broken("doctor::concurrency-zero", |ward| {
-        let put = ward
-            .lambda()
-            .put_function_concurrency()
-            .function_name(ward.name("echo"))
-            .reserved_concurrent_executions(0);
-        run(put.send()).expect("a function that is switched off");
-    });
-    ward.broken("doctor::environment", |ward| {
-        set_variable(
-            ward,
-            "echo",
-            "WSLESS_CONNECTIONS_TABLE",
-            "ward-dev-elsewhere",
-        );
-    });
-    ward.broken("doctor::environment", |ward| {
-        set_variable(
-            ward,
-            "push",
-            "WSLESS_CALLBACK_URL",
-            "http://127.0.0.1:9/dev",
-        );
-    });
-    ward.broken("doctor::origins", |ward| {
-        set_variable(
-            ward,
-            "connect",
-            "WSLESS_ALLOWED_ORIGINS",
-            "[\"https://other.example\"]",
-        );
-    });
-    ward.broken("doctor::function-timeout", |ward| {
-        let update = ward
-            .lambda()
-            .update_function_configuration()
-            .function_name(ward.name("ping"))
-            .timeout(60);
-        run(update.send()).expect("a function that takes its time");
-    });
+    ward.broken(&[
+        ("doctor::alias-version", &|ward| {
+            let update = ward
+                .lambda()
+                .update_alias()
+                .function_name(ward.name("ping"))
+                .name("live")
+                .function_version("1");
+            run(update.send()).expect("the alias on an old version");
+        }),
+        ("doctor::concurrency-zero", &|ward| {
+            let put = ward
+                .lambda()
+                .put_function_concurrency()
+                .function_name(ward.name("echo"))
+                .reserved_concurrent_executions(0);
+            run(put.send()).expect("a function that is switched off");
+        }),
+        ("doctor::environment", &|ward| {
+            set_variable(
+                ward,
+                "push",
+                "WSLESS_CALLBACK_URL",
+                "http://127.0.0.1:9/dev",
+            );
+        }),
+        ("doctor::origins", &|ward| {
+            set_variable(
+                ward,
+                "connect",
+                "WSLESS_ALLOWED_ORIGINS",
+                "[\"https://other.example\"]",
+            );
+        }),
+        ("doctor::gateway-trust", &|ward| {
+            trust(
+                ward,
+                "gateway",
+                &json!({
+                    "Effect": "Allow",
+                    "Principal": { "Service": "lambda.amazonaws.com" },
+                    "Action": "sts:AssumeRole",
+                }),
+            );
+        }),
+    ]);
+    ward.broken(&[
+        ("doctor::function-timeout", &|ward| {
+            let update = ward
+                .lambda()
+                .update_function_configuration()
+                .function_name(ward.name("ping"))
+                .timeout(60);
+            run(update.send()).expect("a function that takes its time");
+        }),
+        ("doctor::environment", &|ward| {
+            set_variable(
+                ward,
+                "echo",
+                "WSLESS_CONNECTIONS_TABLE",
+                "ward-dev-elsewhere",
+            );
+        }),
+        ("doctor::gateway-trust", &|ward| {
+            let source = format!(
+                "arn:aws:execute-api:us-east-1:000000000000:{}/*",
+                ward.api()
+            );
+            trust(
+                ward,
+                "gateway",
+                &json!({
+                    "Effect": "Allow",
+                    "Principal": { "Service": "apigateway.amazonaws.com" },
+                    "Action": "sts:AssumeRole",
+                    "Condition": { "ArnLike": { "aws:SourceArn": source } },
+                }),
+            );
+        }),
+        ("doctor::handler-trust", &|ward| {
+            trust(
+                ward,
+                "echo",
+                &json!({
+                    "Effect": "Allow",
+                    "Principal": { "Service": "ec2.amazonaws.com" },
+                    "Action": "sts:AssumeRole",
+                }),
+            );
+        }),
+    ]);
 }
 
 fn roles(ward: &Ward<'_>) {
-    ward.broken("doctor::gateway-role", |ward| {
-        let delete = ward
-            .iam()
-            .delete_role_policy()
-            .role_name(ward.name("gateway"))
-            .policy_name("wsless");
-        run(delete.send()).expect("no policy");
-    });
-    ward.broken("doctor::gateway-trust", |ward| {
-        trust(
-            ward,
-            "gateway",
-            &json!({
-                "Effect": "Allow",
-                "Principal": { "Service": "lambda.amazonaws.com" },
-                "Action": "sts:AssumeRole",
-            }),
-        );
-    });
-    ward.broken("doctor::gateway-trust", |ward| {
-        let source = format!(
-            "arn:aws:execute-api:us-east-1:000000000000:{}/*",
-            ward.api()
-        );
-        trust(
-            ward,
-            "gateway",
-            &json!({
-                "Effect": "Allow",
-                "Principal": { "Service": "apigateway.amazonaws.com" },
-                "Action": "sts:AssumeRole",
-                "Condition": { "ArnLike": { "aws:SourceArn": source } },
-            }),
-        );
-    });
-    ward.broken("doctor::handler-trust", |ward| {
-        trust(
-            ward,
-            "echo",
-            &json!({
-                "Effect": "Allow",
-                "Principal": { "Service": "ec2.amazonaws.com" },
-                "Action": "sts:AssumeRole",
-            }),
-        );
-    });
-    for (thing, action, symptom) in [
+    ward.broken(&[
+        ("doctor::gateway-role", &|ward| {
+            let delete = ward
+                .iam()
+                .delete_role_policy()
+                .role_name(ward.name("gateway"))
+                .policy_name("wsless");
+            run(delete.send()).expect("no policy");
+        }),
+        ("doctor::function-missing", &|ward| {
+            let delete = ward
+                .lambda()
+                .delete_function()
+                .function_name(ward.name("ping"));
+            run(delete.send()).expect("no function");
+        }),
+        ("doctor::handler-role", &|ward| {
+            take_away(ward, "echo", "sqs:ReceiveMessage");
+        }),
+    ]);
+    let lacking = [
         ("echo", "sqs:SendMessage", "replies of echo never arrive"),
-        ("echo", "sqs:ReceiveMessage", "wait in the queue of echo"),
         ("ping", "logs:PutLogEvents", "ping leaves no log"),
         ("connect", "dynamodb:PutItem", "the registry of connections"),
         (
@@ -160,19 +168,34 @@ fn roles(ward: &Ward<'_>) {
             "execute-api:ManageConnections",
             "@connections refuses them",
         ),
-    ] {
-        let since = jiff::Timestamp::now();
-        take_away(ward, thing, action);
-        let found = ward.is_found(since, &["doctor::handler-role"]);
-        let told = found[0]["symptom"].as_str().unwrap_or_default();
-        assert!(told.contains(symptom), "{action}: {told}");
-        let evidence = found[0]["evidence"].to_string();
-        assert!(
-            evidence.contains(&format!("missing: {action} on arn:aws:")),
-            "{evidence}"
-        );
-        ward.mend(action);
+    ];
+    let found = ward.broken(&[
+        ("doctor::handler-role", &|ward| {
+            take_away(ward, lacking[0].0, lacking[0].1);
+        }),
+        ("doctor::handler-role", &|ward| {
+            take_away(ward, lacking[1].0, lacking[1].1);
+        }),
+        ("doctor::handler-role", &|ward| {
+            take_away(ward, lacking[2].0, lacking[2].1);
+        }),
+        ("doctor::handler-role", &|ward| {
+            take_away(ward, lacking[3].0, lacking[3].1);
+        }),
+        // A user's own variable: that it's another is told, and neither value.
+        ("doctor::drift", &|ward| {
+            set_variable(ward, "ping", "PRICE_KEY", "hunter2, too");
+        }),
+    ]);
+    for (_, action, symptom) in lacking {
+        let missing = format!("missing: {action} on arn:aws:");
+        let told = found.iter().any(|finding| {
+            finding["symptom"].to_string().contains(symptom)
+                && finding["evidence"].to_string().contains(&missing)
+        });
+        assert!(told, "{action}: {found:#?}");
     }
+    ward.is_healthy();
 }
 
 /// Makes a program of these bytes a function's live code.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use aws_sdk_apigatewayv2::types::RouteSettings;
+use aws_sdk_lambda::types::FunctionConfiguration;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -32,7 +33,7 @@ use crate::{
 
 const GET_API: Operation = Operation::read(Service::ApiGatewayV2, "GetApi");
 const GET_STAGE: Operation = Operation::read(Service::ApiGatewayV2, "GetStage");
-const GET_FUNCTION: Operation = Operation::read(Service::Lambda, "GetFunctionConfiguration");
+const GET_FUNCTION: Operation = Operation::read(Service::Lambda, "GetFunction");
 const GET_MAPPING: Operation = Operation::read(Service::Lambda, "GetEventSourceMapping");
 const GET_ACCOUNT: Operation = Operation::read(Service::Lambda, "GetAccountSettings");
 const GET_ROLE: Operation = Operation::read(Service::Iam, "GetRole");
@@ -84,12 +85,8 @@ pub struct FunctionState {
 pub struct MappingState {
     /// Its id.
     pub id: String,
-    /// `Enabled`, `Disabled`, or a state between.
-    pub state: String,
     /// Lambda's words for the last batch.
     pub last_result: String,
-    /// Why it's in this state.
-    pub transition: String,
 }
 
 /// A queue.
@@ -97,8 +94,6 @@ pub struct MappingState {
 pub struct QueueState {
     /// Its URL.
     pub url: String,
-    /// Its ARN.
-    pub arn: String,
     /// Messages that wait.
     pub waiting: u64,
     /// Messages that are being handled.
@@ -260,17 +255,20 @@ impl Look<'_> {
         let name = found.properties["function_name"]
             .as_str()
             .unwrap_or_default();
-        let live = self
+        let answer = self
             .aws
             .call(GET_FUNCTION, || {
                 self.aws
                     .lambda
-                    .get_function_configuration()
+                    .get_function()
                     .function_name(name)
                     .qualifier(alias::LIVE)
                     .send()
             })
             .await?;
+        let live = answer
+            .configuration
+            .unwrap_or_else(|| FunctionConfiguration::builder().build());
         Ok(FunctionState {
             state: live
                 .state()
@@ -301,9 +299,7 @@ impl Look<'_> {
             .await?;
         Ok(MappingState {
             id: id.clone(),
-            state: mapping.state.unwrap_or_default(),
             last_result: mapping.last_processing_result.unwrap_or_default(),
-            transition: mapping.state_transition_reason.unwrap_or_default(),
         })
     }
 
@@ -329,7 +325,6 @@ impl Look<'_> {
         let count = |name| text(name).and_then(|count| count.parse().ok()).unwrap_or(0);
         Ok(QueueState {
             url: url.to_owned(),
-            arn: found.attribute("arn").to_owned(),
             waiting: count(ApproximateNumberOfMessages),
             in_flight: count(ApproximateNumberOfMessagesNotVisible),
             policy: text(Policy)
