@@ -149,7 +149,7 @@ impl Aws {
             .chain(signed.iter().map(|(n, v)| (n.as_ref(), v.as_str())))
             .collect();
         self.http
-            .send("POST", url, &all, body, Some(ATTEMPT))
+            .post(url, &all, body, ATTEMPT)
             .await
             .map_err(|reason| CallError::Unreachable {
                 call: url.to_owned(),

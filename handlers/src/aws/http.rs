@@ -56,16 +56,15 @@ impl Http {
         })
     }
 
-    /// Sends a request and reads the whole answer, within the limit if there is one.
-    pub async fn send(
+    /// Posts, and reads the whole answer, within the limit.
+    pub async fn post(
         &self,
-        method: &str,
         url: &str,
         headers: &[(&str, &str)],
         body: Bytes,
-        limit: Option<Duration>,
+        limit: Duration,
     ) -> Result<Answer, String> {
-        let mut request = Request::builder().method(method).uri(url);
+        let mut request = Request::post(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -80,17 +79,14 @@ impl Http {
                 body,
             })
         };
-        match limit {
-            None => exchange.await,
-            Some(limit) => tokio::time::timeout(limit, exchange)
-                .await
-                .unwrap_or_else(|_| Err(format!("timed out after {} s", limit.as_secs()))),
-        }
+        tokio::time::timeout(limit, exchange)
+            .await
+            .unwrap_or_else(|_| Err(format!("timed out after {} s", limit.as_secs())))
     }
 }
 
 /// An error with its causes: hyper's own words alone ("client error") say nothing.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -126,7 +122,7 @@ impl Service<Name> for Resolver {
     }
 }
 
-fn is_local(host: &str) -> bool {
+pub(crate) fn is_local(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
 }

@@ -10,6 +10,7 @@
 
 mod admission;
 mod api;
+pub(super) mod crowd;
 mod environment;
 mod keeper;
 mod log;
@@ -40,6 +41,7 @@ use tokio::{sync::oneshot, time::Instant};
 pub use self::api::{runtime_api, too_large};
 use self::{
     admission::Function,
+    crowd::Crowd,
     pool::{Pool, Work},
     process::Process,
 };
@@ -86,6 +88,8 @@ pub struct Runner {
     /// Invocations under way of functions without reserved concurrency.
     unreserved: Arc<AtomicU32>,
     limits: RwLock<Limits>,
+    /// Whether processors are short.
+    pub(super) crowd: Arc<Crowd>,
     /// Whether the region's event source mappings are polled.
     pub(super) polls: AtomicBool,
 }

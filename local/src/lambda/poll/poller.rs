@@ -43,7 +43,7 @@ pub(super) async fn run(
         mapping,
         stop: stop.clone(),
     });
-    let slots = Slots::new();
+    let slots = Slots::new(Arc::clone(&context.region.lambda.runner.crowd));
     // Nothing is taken and lost when it's stopped: `poll` is only given up while it waits with empty hands.
     let _ = stop.run_until_cancelled(poll(&context, &slots)).await;
 }

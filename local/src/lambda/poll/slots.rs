@@ -14,12 +14,16 @@ use std::{
 
 use tokio::sync::Notify;
 
+use crate::lambda::run::crowd::Crowd;
+
 /// Batches at once at first (developer guide, "Amazon SQS event source mapping scaling").
 const FIRST: usize = 5;
 /// Who has waited for so long for a batch's end gets another place.
 const LONG: Duration = Duration::from_millis(50);
 /// A batch that took longer leaves another place when all are taken.
 const SLOW: Duration = Duration::from_millis(10);
+/// Both, where processors are short: more batches at once would only be smaller, and take longer still.
+const SLOW_IN_A_CROWD: Duration = Duration::from_millis(500);
 
 /// The places of a mapping's batches. One poller takes them.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub(super) struct Slots {
     there: AtomicUsize,
     most: AtomicUsize,
     freed: Notify,
+    crowd: Arc<Crowd>,
 }
 
 /// A batch's place.
@@ -37,12 +42,13 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    pub fn new() -> Arc<Self> {
+    pub fn new(crowd: Arc<Crowd>) -> Arc<Self> {
         Arc::new(Self {
             taken: AtomicUsize::new(0),
             there: AtomicUsize::new(FIRST),
             most: AtomicUsize::new(FIRST),
             freed: Notify::new(),
+            crowd,
         })
     }
 
@@ -64,7 +70,12 @@ impl Slots {
                     slots: Arc::clone(self),
                 };
             }
-            if tokio::time::timeout(LONG, self.freed.notified())
+            let long = if self.crowd.is_there() {
+                SLOW_IN_A_CROWD
+            } else {
+                LONG
+            };
+            if tokio::time::timeout(long, self.freed.notified())
                 .await
                 .is_err()
                 && !waits()
@@ -94,7 +105,12 @@ impl Slot {
     /// The function took so long for this batch. `waits` tells whether others wait for processes.
     pub fn took(&self, time: Duration, waits: impl Fn() -> bool) {
         let slots = &self.slots;
-        if time > SLOW && slots.taken.load(Ordering::Relaxed) >= slots.size() && !waits() {
+        let slow = if slots.crowd.is_there() {
+            SLOW_IN_A_CROWD
+        } else {
+            SLOW
+        };
+        if time > slow && slots.taken.load(Ordering::Relaxed) >= slots.size() && !waits() {
             slots.grow(1);
         }
     }
@@ -113,7 +129,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn five_batches_run_at_first_and_more_when_they_take_long() {
-        let slots = Slots::new();
+        let slots = Slots::new(Arc::new(Crowd::fixed(false)));
         slots.limit(8);
         let mut held = Vec::new();
         let began = tokio::time::Instant::now();
@@ -138,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn quick_batches_leave_no_more_places() {
-        let slots = Slots::new();
+        let slots = Slots::new(Arc::new(Crowd::fixed(false)));
         slots.limit(1000);
         let mut held = Vec::new();
         for _ in 0..5 {
@@ -154,6 +170,24 @@ mod tests {
         assert_eq!(slots.size(), 5);
         for slot in &held {
             slot.took(Duration::from_millis(100), || false);
+        }
+        assert_eq!(slots.size(), 6);
+    }
+
+    #[tokio::test]
+    async fn where_processors_are_short_batches_that_take_long_leave_no_more_places() {
+        let slots = Slots::new(Arc::new(Crowd::fixed(true)));
+        slots.limit(1000);
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            held.push(slots.take(|| false).await);
+        }
+        for slot in &held {
+            slot.took(Duration::from_millis(100), || false);
+        }
+        assert_eq!(slots.size(), 5);
+        for slot in &held {
+            slot.took(Duration::from_secs(1), || false);
         }
         assert_eq!(slots.size(), 6);
     }

@@ -18,7 +18,8 @@ pub(super) async fn keep(cloud: Arc<Cloud>, region: Arc<Region>, pool: Arc<Pool>
     let look = limits.look.min(idle / 4).max(TICK);
     let mut look_at = Instant::now() + look;
     while !pool.close_if_done() {
-        let (wanted, waiting) = pool.wanted(limits.processes, cores);
+        let is_crowded = region.lambda.runner.crowd.is_there();
+        let (wanted, waiting) = pool.wanted(limits.processes, cores, is_crowded);
         for _ in 0..wanted {
             supervise::start(&cloud, &region, &pool);
         }

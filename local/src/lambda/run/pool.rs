@@ -288,7 +288,7 @@ impl Pool {
     }
 
     /// How many processes are to be started now, and whether anything waits.
-    pub fn wanted(&self, most: usize, cores: usize) -> (usize, bool) {
+    pub fn wanted(&self, most: usize, cores: usize, is_crowded: bool) -> (usize, bool) {
         let state = self.state.lock();
         let now = Instant::now();
         let waiting = !state.queue.is_empty();
@@ -308,12 +308,13 @@ impl Pool {
             ..Load::default()
         };
         if load.queued > 0 {
+            let slow = scale::slow(is_crowded);
             for process in &state.members {
                 if process.is_starting() {
                     load.starting += 1;
                 } else {
                     load.ready += 1;
-                    load.slow += usize::from(process.busy_for().is_some_and(scale::is_slow));
+                    load.slow += usize::from(process.busy_for().is_some_and(|busy| busy > slow));
                 }
             }
         }

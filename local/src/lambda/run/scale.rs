@@ -2,7 +2,7 @@
 //!
 //! AWS starts one for every invocation that finds none idle. On one machine that's wrong for short invocations, where a few
 //! processes on two cores do more than hundreds, and right for those that wait for something. So: a process whose
-//! invocation has run for longer than [`SLOW`] counts as waiting for something, and there are always a few others.
+//! invocation has run for longer than [`slow`] says counts as waiting for something, and there are always a few others.
 
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_millis(10);
 /// What a process is expected to be done with in this time isn't worth counting it out.
 const SLOW: Duration = Duration::from_millis(20);
+/// The same where processors are short: there everything takes long, and whoever waits for something is known later.
+const SLOW_IN_A_CROWD: Duration = Duration::from_millis(500);
 /// A queue that is expected to take longer gets more processes, if more would help.
 const LONG: Duration = Duration::from_millis(250);
 
@@ -24,7 +26,7 @@ pub(super) struct Load {
     pub ready: usize,
     /// Processes that haven't yet.
     pub starting: usize,
-    /// Ready ones whose invocation has run for longer than [`is_slow`] takes for short.
+    /// Ready ones whose invocation has run for longer than [`slow`] says.
     pub slow: usize,
     /// How long an invocation takes on the whole.
     pub mean: Duration,
@@ -36,9 +38,9 @@ pub(super) struct Load {
     pub cores: usize,
 }
 
-/// Whether an invocation that has run for this long is one that waits for something.
-pub(super) fn is_slow(running: Duration) -> bool {
-    running > SLOW
+/// An invocation that has run for longer is one that waits for something.
+pub(super) fn slow(is_crowded: bool) -> Duration {
+    if is_crowded { SLOW_IN_A_CROWD } else { SLOW }
 }
 
 /// How many processes to start now.
@@ -94,7 +96,12 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     /// A second of a function's life in steps of a millisecond: every invocation takes so long, a start takes 30 ms.
-    fn processes_for(invocations: usize, each: Duration, cores: usize) -> (usize, Duration) {
+    fn processes_for(
+        invocations: usize,
+        each: Duration,
+        cores: usize,
+        is_crowded: bool,
+    ) -> (usize, Duration) {
         let mut load = Load {
             queued: invocations,
             most: 128,
@@ -120,8 +127,8 @@ mod tests {
             load.waited = MS * u32::try_from(now).unwrap();
             load.ready = idle + busy.len();
             load.starting = starting.len();
-            let slow = |at: &&usize| is_slow(MS * u32::try_from(now - **at).unwrap());
-            load.slow = busy.iter().filter(slow).count();
+            let ran = |at: &&usize| MS * u32::try_from(now - **at).unwrap();
+            load.slow = busy.iter().filter(|at| ran(at) > slow(is_crowded)).count();
             load.mean = MS * u32::try_from(each).unwrap();
             load.least = load.mean;
             starting.extend(std::iter::repeat_n(now + 30, starts(&load)));
@@ -132,23 +139,33 @@ mod tests {
 
     #[test]
     fn a_burst_of_quick_invocations_gets_a_few_processes() {
-        let (processes, until) = processes_for(500, MS, 2);
+        let (processes, until) = processes_for(500, MS, 2, false);
         assert!(processes <= 5, "{processes}");
         assert!(until < MS * 400, "{until:?}");
     }
 
     #[test]
     fn slow_invocations_at_once_get_a_process_each() {
-        let (processes, until) = processes_for(50, MS * 1000, 2);
+        let (processes, until) = processes_for(50, MS * 1000, 2, false);
         assert!(processes >= 50, "{processes}");
         assert!(until < MS * 600, "{until:?}");
     }
 
     #[test]
     fn middling_ones_get_more_when_the_queue_is_long() {
-        let (processes, until) = processes_for(1000, MS * 15, 2);
+        let (processes, until) = processes_for(1000, MS * 15, 2, false);
         assert!((8..=64).contains(&processes), "{processes}");
         assert!(until < MS * 1500, "{until:?}");
+    }
+
+    #[test]
+    fn where_processors_are_short_only_what_takes_very_long_gets_more_processes() {
+        let (processes, _) = processes_for(500, MS * 100, 2, true);
+        assert!(processes <= 5, "{processes}");
+        // Whatever waits for another invocation isn't left waiting for ever.
+        let (processes, until) = processes_for(50, MS * 10_000, 2, true);
+        assert!(processes >= 50, "{processes}");
+        assert!(until < MS * 4000, "{until:?}");
     }
 
     #[test]
