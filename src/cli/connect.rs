@@ -133,7 +133,7 @@ impl Connect {
                     scope.project, scope.stage, scope.identity.region
                 ),
             )
-            .help(format!("run `wsless deploy --stage {}`", scope.stage))
+            .help(format!("run `wsless deploy {}`", global.place()))
             .into());
         };
         let signature = if self.sign || observe::is_signed(&aws, &scope).await? {

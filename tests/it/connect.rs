@@ -303,6 +303,10 @@ fn signed(project: &Project, cloud: &Cloud, address: &str) {
 /// A server that tells its clients what they sent to be let in, and refuses who names a status.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
     let mut seen = Value::Null;
+    #[allow(
+        clippy::result_large_err,
+        reason = "the callback's type is the library's"
+    )]
     let mut read = |request: &Request, mut response: Response| {
         let header = |name: &str| {
             let values = request.headers().get_all(name).iter();
@@ -325,10 +329,6 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
         }
         Ok(response)
     };
-    #[allow(
-        clippy::result_large_err,
-        reason = "the callback's type is the library's"
-    )]
     let accepted = tokio_tungstenite::accept_hdr_async(stream, &mut read).await;
     let Ok(mut socket) = accepted else { return };
     let _ = socket.send(Message::text(seen.to_string())).await;
@@ -396,7 +396,7 @@ fn what_is_given_is_sent_with_the_handshake_also_under_tls() {
             }
         }
     };
-    let serving = run(async { tokio::spawn(servers) });
+    let serving = run(async { tokio::spawn(servers).abort_handle() });
 
     let expected = json!({
         "uri": "/dev?q=a%20b%26c",

@@ -119,7 +119,7 @@ pub(super) fn missing_api(evidence: &Evidence) -> Finding {
             "somebody deleted it, or took its tags away: by them it's found",
         )
         .evidence(format!(
-            "deployment {} of {} by {} made it",
+            "deployment {} of {:.0} by {} made it",
             last.number, last.started_at, last.identity
         ))
         .evidences(

@@ -74,11 +74,11 @@ pub(super) fn words(area: Area, evidence: &Evidence) -> String {
         ),
         Area::Deployment => match (&evidence.last, &evidence.lock) {
             (_, Some(holder)) => format!(
-                "{} is at work on it, with `{}`, since {}",
+                "{} is at work on it, with `{}`, since {:.0}",
                 holder.identity, holder.command, holder.acquired_at
             ),
             (Some(last), None) => format!(
-                "deployment {} of {}, {}",
+                "deployment {} of {:.0}, {}",
                 last.number,
                 last.started_at,
                 of(evidence.stack.resources.len(), "resource")
@@ -119,7 +119,7 @@ pub(super) fn words(area: Area, evidence: &Evidence) -> String {
             None => "no registry".to_owned(),
         },
         Area::Monitoring => format!(
-            "{}, logs since {}",
+            "{}, logs since {:.0}",
             of(evidence.alarms.len(), "alarm"),
             evidence.since
         ),

@@ -195,7 +195,7 @@ fn failed(evidence: &Evidence) -> Option<Finding> {
     let counted = counted
         .into_iter()
         .filter(|(count, _)| *count > 0.0)
-        .map(|(count, what)| format!("{what}: {count:.0} times since {}", evidence.since));
+        .map(|(count, what)| format!("{what}: {count:.0} times since {:.0}", evidence.since));
     let finding = symptom(
         "doctor::failed-requests",
         Area::Deployment,
@@ -229,7 +229,7 @@ fn throttled(evidence: &Evidence) -> Vec<Finding> {
             .mend(format!(
                 "raise `reserved-concurrency` in [handlers.{thing}], or ask AWS for more concurrency (new accounts have 10)"
             ))
-            .evidence(format!("Lambda refused {count:.0} calls since {}", evidence.since))
+            .evidence(format!("Lambda refused {count:.0} calls since {:.0}", evidence.since))
             .evidences(evidence.account.concurrency.map(|limit| {
                 format!("the account's functions may handle {limit} calls at once, all together")
             }))
@@ -253,7 +253,7 @@ fn alarms(evidence: &Evidence) -> Vec<Finding> {
             "look at what it's about: {}",
             evidence.command("logs")
         ))
-        .evidences(alarm.since.map(|since| format!("since {since}")))
+        .evidences(alarm.since.map(|since| format!("since {since:.0}")))
     })
     .collect()
 }

@@ -102,6 +102,7 @@ fn nothing() -> RouteSettings {
         .build()
 }
 
+#[allow(clippy::too_many_lines, reason = "a list of ways to break it")]
 fn parts(ward: &Ward<'_>) {
     ward.broken(&[
         ("doctor::throttle", &|ward| {
