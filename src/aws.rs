@@ -13,7 +13,10 @@ use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
     provider_config::ProviderConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider},
+};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::{app_name::AppName, sdk_config::RequestChecksumCalculation};
@@ -177,6 +180,7 @@ pub struct Aws {
     pub s3: aws_sdk_s3::Client,
     pub sqs: aws_sdk_sqs::Client,
     identity: Identity,
+    credentials: Option<SharedCredentialsProvider>,
     has_own_endpoint: bool,
     limits: limit::Limits,
     api_changes: tokio::sync::Mutex<()>,
@@ -354,6 +358,7 @@ impl Aws {
             s3: aws_sdk_s3::Client::from_conf(s3),
             sqs: aws_sdk_sqs::Client::new(config),
             identity,
+            credentials: config.credentials_provider(),
             has_own_endpoint: config.endpoint_url().is_some(),
             limits: limit::Limits::default(),
             api_changes: tokio::sync::Mutex::new(()),
@@ -374,6 +379,18 @@ impl Aws {
     /// Whether the services are at an address of the user's own, such as an emulator's.
     pub fn has_own_endpoint(&self) -> bool {
         self.has_own_endpoint
+    }
+
+    /// The caller's keys, for what the SDK doesn't sign: a handshake.
+    pub async fn credentials(&self) -> Result<Credentials, ConnectError> {
+        let none = |why: String| ConnectError::NoCredentials {
+            profile: None,
+            cause: Error::internal(why),
+        };
+        let provider = self.credentials.as_ref();
+        let provider = provider.ok_or_else(|| none("none are configured".to_owned()))?;
+        let found = provider.provide_credentials().await;
+        found.map_err(|error| none(error.to_string()))
     }
 
     /// Who is calling, and where.

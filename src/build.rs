@@ -11,6 +11,7 @@
 
 mod builtins;
 mod cargo;
+mod check;
 mod elf;
 mod embedded;
 mod error;
@@ -27,6 +28,7 @@ use std::{
     sync::Arc,
 };
 
+pub use check::check;
 pub use elf::{Fault, GlibcVersion};
 pub use embedded::embedded_tool;
 pub use error::{Error, Refusal, UnknownBinary};
@@ -196,18 +198,22 @@ pub async fn build(
     request: &Request,
     on_event: &(dyn Fn(Event) + Sync),
 ) -> Result<Artifacts, Error> {
-    let program = std::env::current_exe().map_err(|source| Error::Io {
-        action: "find this program's own file",
-        path: PathBuf::new(),
-        source,
-    })?;
     let surroundings = Surroundings {
         sources: Sources::carried(),
         linker: LinkerChoice::from_environment()?,
-        program,
+        program: builder()?,
         target_dir: None,
     };
     build_in(request, &surroundings, on_event).await
+}
+
+/// This program's own file, which stands in for the linker.
+fn builder() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|source| Error::Io {
+        action: "find this program's own file",
+        path: PathBuf::new(),
+        source,
+    })
 }
 
 /// The folders whose files a build reads: those of the packages in the project's workspace, and the project's own.

@@ -2,14 +2,17 @@
 //!
 //! Holds no logic that another command could want: that has another home.
 
+mod arguments;
 mod build;
 mod ci;
 mod completions;
+mod connect;
 mod demo;
 mod deploy;
 mod destroy;
 mod dev;
 mod dlq;
+mod doctor;
 mod failure;
 mod history;
 mod init;
@@ -107,6 +110,23 @@ pub struct Global {
     verbose: u8,
 }
 
+impl Global {
+    /// The arguments by which another command finds the same stage.
+    fn place(&self) -> String {
+        let named = [
+            ("--region", &self.region),
+            ("--profile", &self.profile),
+            ("--endpoint-url", &self.endpoint_url),
+        ];
+        let given = named
+            .into_iter()
+            .filter_map(|(flag, value)| value.as_ref().map(|value| format!(" {flag} {value}")));
+        let local = self.local.then(|| " --local".to_owned());
+        let more: String = given.chain(local).collect();
+        format!("--stage {}{more}", self.stage)
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OutputArg {
     /// People
@@ -137,6 +157,8 @@ enum Command {
     Plan(plan::Plan),
     Deploy(deploy::Deploy),
     Destroy(destroy::Destroy),
+    Connect(connect::Connect),
+    Doctor(doctor::Doctor),
     History(history::History),
     Dlq(dlq::Dlq),
     Unlock(unlock::Unlock),
@@ -208,6 +230,8 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Plan(command) => block_on(command.run(global, report)),
         Command::Deploy(command) => block_on(command.run(global, report)),
         Command::Destroy(command) => block_on(command.run(global, report)),
+        Command::Connect(command) => block_on(command.run(global, report)),
+        Command::Doctor(command) => block_on(command.run(global, report)),
         Command::History(command) => block_on(command.run(global, report)),
         Command::Dlq(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),

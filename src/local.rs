@@ -102,12 +102,17 @@ pub async fn find(project: Option<&Path>) -> Result<Nearby, Diagnostic> {
     }
 }
 
-fn folder() -> Option<PathBuf> {
+/// Where wsless remembers things about this user's work on this machine.
+pub fn state_folder() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| Some(std::env::home_dir()?.join(".local/state")))?;
-    Some(state.join("wsless/local"))
+    Some(state.join("wsless"))
+}
+
+fn folder() -> Option<PathBuf> {
+    Some(state_folder()?.join("local"))
 }
 
 fn notes() -> Vec<PathBuf> {

@@ -111,7 +111,16 @@ impl Project {
         color: bool,
         on_event: &(dyn Fn(build::Event) + Sync),
     ) -> Result<Artifacts, build::Error> {
-        let request = build::Request {
+        build::build(&self.request(color), on_event).await
+    }
+
+    /// What would build the handlers, in words; or why nothing would.
+    pub async fn toolchain(&self) -> Result<String, build::Error> {
+        build::check(&self.request(false)).await
+    }
+
+    fn request(&self, color: bool) -> build::Request {
+        build::Request {
             project_dir: self.dir.clone(),
             platform: if self.is_here {
                 Platform::Host
@@ -122,8 +131,7 @@ impl Project {
             binaries: self.binaries(),
             builtins: true,
             color,
-        };
-        build::build(&request, on_event).await
+        }
     }
 
     /// Each function's code, its zip kept under its own hash so that nobody else's build can take its place.
@@ -204,14 +212,10 @@ pub fn endpoint(
     attributes: &BTreeMap<Address, resource::Attributes>,
     stage: &str,
 ) -> Option<String> {
-    let of_kind = |kind| {
-        attributes
-            .iter()
-            .find(move |(address, _)| address.kind() == kind)
-    };
-    of_kind(resource::stage::KIND)?;
-    of_kind(resource::api::KIND)
-        .and_then(|(_, attributes)| attributes.get("client_url"))
+    let of = |kind, name| attributes.get(&Address::new(kind, name));
+    of(resource::stage::KIND, stage)?;
+    of(resource::api::KIND, resource::api::NAME)?
+        .get("client_url")
         .map(|url| format!("{url}/{stage}"))
 }
 

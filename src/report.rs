@@ -21,6 +21,10 @@ use crate::{dead_letters::DeadLetter, diagnostic::Diagnostic, engine::plan::Plan
 mod dead_letter;
 mod diagnostic;
 mod difference;
+mod doctor;
+mod editor;
+mod frame;
+mod highlight;
 pub mod json;
 pub mod log;
 mod markdown;
@@ -32,6 +36,9 @@ mod summary;
 mod table;
 pub mod text;
 
+pub use doctor::{Checked, Found, Mark};
+pub use editor::Lines;
+pub use frame::{Frame, Way};
 pub use phase::Phase;
 pub use plan::Forces;
 pub use progress::Progress;
@@ -99,6 +106,8 @@ struct Inner {
     width: Option<usize>,
     mode: Mode,
     bars: MultiProgress,
+    /// How to write while a line is being typed.
+    above: Mutex<Option<editor::Above>>,
 }
 
 type Sink = Box<dyn Write + Send>;
@@ -147,6 +156,7 @@ impl Report {
             width,
             mode,
             bars: MultiProgress::with_draw_target(target),
+            above: Mutex::default(),
         }))
     }
 
@@ -169,6 +179,7 @@ impl Report {
                 Output::Json => Mode::Json,
             },
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            above: Mutex::default(),
         }))
     }
 
@@ -354,12 +365,21 @@ impl Report {
 
     /// Writes above whatever moves.
     fn write(&self, sink: &Mutex<Sink>, text: &str) {
+        if let Some(above) = progress::lock(&self.0.above).as_mut() {
+            above(text.to_owned());
+            return;
+        }
         self.0.bars.suspend(|| {
             let mut sink = progress::lock(sink);
             // A reader that went away is no reason to stop a deployment half-way.
             let _ = sink.write_all(text.as_bytes());
             let _ = sink.flush();
         });
+    }
+
+    /// Whether somebody types a line.
+    fn is_typing(&self) -> bool {
+        progress::lock(&self.0.above).is_some()
     }
 
     fn mode(&self) -> Mode {

@@ -37,7 +37,7 @@ pub mod builtin {
 /// The results queue's name: what handlers reply is in it until `push` sends it.
 pub const RESULTS: &str = "results";
 /// The name of the role with which API Gateway sends to queues.
-const GATEWAY: &str = "gateway";
+pub(crate) const GATEWAY: &str = "gateway";
 /// API Gateway's own routes.
 const CONNECT_ROUTE: &str = "$connect";
 const DISCONNECT_ROUTE: &str = "$disconnect";

@@ -138,7 +138,7 @@ impl Demo {
 
         if !self.once && std::io::stdout().is_terminal() && !report.is_json() {
             story.chapter("Yours");
-            report.say(&format!("It runs until Ctrl-C: open {endpoint}/ in a browser, or talk to it:\n  npx wscat -c {address}"));
+            report.say(&format!("It runs until Ctrl-C: open {endpoint}/ in a browser, or talk to it:\n  wsless connect --url {address}"));
             return std::future::pending().await;
         }
         story.chapter("Destroy");

@@ -322,12 +322,9 @@ pub async fn carry_out(
         elapsed: task.started.elapsed(),
         timings: task.timings,
         next: if complete {
-            next(endpoint.as_deref())
+            next(endpoint.as_deref(), global)
         } else {
-            vec![format!(
-                "wsless {} --stage {}",
-                task.about.command, engine.scope.stage
-            )]
+            vec![format!("wsless {} {}", task.about.command, global.place())]
         },
         endpoint,
     });
@@ -341,9 +338,9 @@ pub async fn carry_out(
 }
 
 /// What to try next.
-fn next(endpoint: Option<&str>) -> Vec<String> {
+fn next(endpoint: Option<&str>, global: &Global) -> Vec<String> {
     endpoint
-        .map(|endpoint| format!("npx wscat -c {endpoint}"))
+        .map(|_| format!("wsless connect {}", global.place()))
         .into_iter()
         .collect()
 }

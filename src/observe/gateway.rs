@@ -27,12 +27,9 @@ pub async fn gateway(aws: &Aws, scope: &Scope) -> Result<Option<Gateway>, Error>
         return Ok(None);
     };
     let stages = survey.of(stage::KIND).await?;
-    let ours = stages
-        .iter()
-        .filter(|found| found.address.name() == scope.stage);
     let attributes: BTreeMap<_, _> = [found]
         .into_iter()
-        .chain(ours)
+        .chain(stages.iter())
         .map(|found| (found.address.clone(), found.attributes.clone()))
         .collect();
     Ok(Some(Gateway {

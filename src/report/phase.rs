@@ -41,7 +41,9 @@ impl Phase {
         let shown = Arc::new(Mutex::new(Shown::Nothing));
         let (ended, end) = mpsc::channel::<()>();
         let title = inline(title).into_owned();
-        let thread = (report.mode() != Mode::Json).then(|| {
+        // Nothing turns while a line is being typed.
+        let is_shown = report.mode() != Mode::Json && !report.is_typing();
+        let thread = is_shown.then(|| {
             let (report, title, shown) = (report.clone(), title.clone(), Arc::clone(&shown));
             std::thread::Builder::new().spawn(move || {
                 if end.recv_timeout(SHORT) == Err(mpsc::RecvTimeoutError::Timeout) {

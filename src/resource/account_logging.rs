@@ -70,7 +70,12 @@ impl Resource for AccountLoggings {
                 &["GET", "PATCH"],
                 [scope.api_gateway_arn("/account")],
             ),
-            Permission::on("iam", &["AttachRolePolicy", "CreateRole"], [role.clone()]),
+            // `GetRole` is the doctor's.
+            Permission::on(
+                "iam",
+                &["AttachRolePolicy", "CreateRole", "GetRole"],
+                [role.clone()],
+            ),
             Permission::on("iam", &["PassRole"], [role]).when(
                 "StringEquals",
                 "iam:PassedToService",

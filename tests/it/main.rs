@@ -4,6 +4,8 @@ mod bad_input;
 mod browser;
 mod clients;
 mod conformance;
+mod connect;
+mod doctor;
 mod embedded;
 mod failures;
 mod golden;

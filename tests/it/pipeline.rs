@@ -66,49 +66,6 @@ fn action(call: &Call) -> String {
     }
 }
 
-/// A role of the account with this policy, taken: its session's keys for whoever runs in the project.
-fn take_role(cloud: &Cloud, project: &mut Project, name: &str, policy: &Value) {
-    let (iam, sts) = (
-        aws_sdk_iam::Client::new(&cloud.sdk()),
-        aws_sdk_sts::Client::new(&cloud.sdk()),
-    );
-    let trust = json!({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole",
-    }]});
-    let session = run(async {
-        let role = iam
-            .create_role()
-            .role_name(name)
-            .assume_role_policy_document(trust.to_string())
-            .send()
-            .await
-            .expect("a role");
-        iam.put_role_policy()
-            .role_name(name)
-            .policy_name("deploy")
-            .policy_document(policy.to_string())
-            .send()
-            .await
-            .expect("its policy");
-        sts.assume_role()
-            .role_arn(role.role.expect("a role").arn)
-            .role_session_name("run")
-            .send()
-            .await
-            .expect("a session")
-            .credentials
-            .expect("its keys")
-    });
-    for (variable, value) in [
-        ("AWS_ACCESS_KEY_ID", &session.access_key_id),
-        ("AWS_SECRET_ACCESS_KEY", &session.secret_access_key),
-        ("AWS_SESSION_TOKEN", &session.session_token),
-    ] {
-        project.unset(variable);
-        project.set(variable, value);
-    }
-}
-
 #[track_caller]
 fn policy<const N: usize>(project: &Project, arguments: [&str; N]) -> Value {
     let shown = project
@@ -220,7 +177,7 @@ fn who_may_only_read_plans_and_cant_deploy() {
     let cloud = Cloud::embedded();
     let mut project = system(&cloud);
     let document = policy(&project, ["--read-only"]);
-    take_role(&cloud, &mut project, "plan", &document);
+    project.take_role(&cloud, "plan", &document);
     let mark = cloud.recorder.mark();
     let _ = project.wsless(["plan"]).succeeds();
     cloud.recorder.mutations_since(mark).assert_none();

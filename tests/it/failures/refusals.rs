@@ -39,7 +39,7 @@ fn a_refused_call_is_told_with_its_mend_and_what_remains_and_the_next_deploy_fin
         .warns("done until then: ")
         .warns("Once that's mended, this goes on from there:\n  wsless deploy --stage half\n")
         .never_says("Deployed in")
-        .never_says("wscat");
+        .never_says("wsless connect");
     assert_eq!(story.object("half", "lock.json"), None);
     let record = story.object("half", "record.json").expect("a record");
     assert_eq!(record["complete"], false);

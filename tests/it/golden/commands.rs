@@ -3,7 +3,7 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "init",
     "demo",
     "dev",
@@ -12,6 +12,8 @@ const COMMANDS: [&str; 16] = [
     "plan",
     "deploy",
     "destroy",
+    "connect",
+    "doctor",
     "history",
     "dlq",
     "unlock",

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::cloud::Cloud;
 use super::output::{Output, known_paths};
-use super::{ensure_in, shared_dir, test_name};
+use super::{ensure_in, run, shared_dir, test_name};
 
 /// No run of the binary takes longer; a first build of all handlers' dependencies is the longest.
 const BOUND: Duration = Duration::from_mins(10);
@@ -140,6 +140,50 @@ impl Project {
         let mut project = Self::offline();
         project.use_cloud(cloud);
         project
+    }
+
+    /// A role of the account with this policy, taken: its session's keys for whoever runs in the project.
+    #[track_caller]
+    pub fn take_role(&mut self, cloud: &Cloud, name: &str, policy: &serde_json::Value) {
+        let (iam, sts) = (
+            aws_sdk_iam::Client::new(&cloud.sdk()),
+            aws_sdk_sts::Client::new(&cloud.sdk()),
+        );
+        let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole",
+        }]});
+        let session = run(async {
+            let role = iam
+                .create_role()
+                .role_name(name)
+                .assume_role_policy_document(trust.to_string())
+                .send()
+                .await
+                .expect("a role");
+            iam.put_role_policy()
+                .role_name(name)
+                .policy_name("deploy")
+                .policy_document(policy.to_string())
+                .send()
+                .await
+                .expect("its policy");
+            sts.assume_role()
+                .role_arn(role.role.expect("a role").arn)
+                .role_session_name("run")
+                .send()
+                .await
+                .expect("a session")
+                .credentials
+                .expect("its keys")
+        });
+        for (variable, value) in [
+            ("AWS_ACCESS_KEY_ID", &session.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", &session.secret_access_key),
+            ("AWS_SESSION_TOKEN", &session.session_token),
+        ] {
+            self.unset(variable);
+            self.set(variable, value);
+        }
     }
 
     /// An empty folder without a cloud and without credentials.
