@@ -11,10 +11,12 @@ mod dev;
 mod failure;
 mod init;
 mod local;
+mod logs;
 mod plan;
 mod schema;
 mod signals;
 mod unlock;
+mod when;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -127,6 +129,7 @@ enum Command {
     Plan(plan::Plan),
     Deploy(deploy::Deploy),
     Destroy(destroy::Destroy),
+    Logs(logs::Logs),
     Unlock(unlock::Unlock),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -183,6 +186,7 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Plan(command) => block_on(command.run(global, report)),
         Command::Deploy(command) => block_on(command.run(global, report)),
         Command::Destroy(command) => block_on(command.run(global, report)),
+        Command::Logs(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),
     }
 }

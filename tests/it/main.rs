@@ -7,6 +7,7 @@ mod failures;
 mod golden;
 mod harness;
 mod harness_selftest;
+mod logs;
 mod moto;
 mod requests;
 mod stories;
