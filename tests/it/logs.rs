@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -53,9 +53,9 @@ impl Groups {
         .expect("a log group");
     }
 
-    /// Writes lines, each this many seconds ago.
-    fn put(&self, group: &str, stream: &str, lines: &[(i64, &str)]) {
-        let now = Timestamp::now().as_millisecond();
+    /// Writes lines, each this many seconds before `now`.
+    fn put(&self, now: Timestamp, group: &str, stream: &str, lines: &[(i64, &str)]) {
+        let now = now.as_millisecond();
         let events = lines.iter().map(|(ago, text)| {
             aws_sdk_cloudwatchlogs::types::InputLogEvent::builder()
                 .timestamp(now - ago * 1000)
@@ -71,8 +71,9 @@ impl Groups {
         .expect("lines are written");
     }
 
-    fn write(&self, handler: &str, lines: &[(i64, &str)]) {
-        self.put(&format!("/aws/lambda/small-dev-{handler}"), "s", lines);
+    fn write(&self, now: Timestamp, handler: &str, lines: &[(i64, &str)]) {
+        let group = format!("/aws/lambda/small-dev-{handler}");
+        self.put(now, &group, "s", lines);
     }
 }
 
@@ -95,7 +96,9 @@ fn lines_are_chosen_by_handler_level_time_pattern_and_number() {
     for handler in ["one", "two", "push"] {
         groups.make(handler);
     }
+    let written = Timestamp::now();
     groups.write(
+        written,
         "one",
         &[
             (7_000, r#"{"level":"INFO","message":"long ago"}"#),
@@ -107,6 +110,7 @@ fn lines_are_chosen_by_handler_level_time_pattern_and_number() {
         ],
     );
     groups.write(
+        written,
         "two",
         &[
             (45, "plain \u{1b}[2J words\n"),
@@ -121,6 +125,7 @@ fn lines_are_chosen_by_handler_level_time_pattern_and_number() {
         ],
     );
     groups.write(
+        written,
         "push",
         &[(
             35,
@@ -167,10 +172,13 @@ fn lines_are_chosen_by_handler_level_time_pattern_and_number() {
         ["two error lost", timed_out]
     );
     assert_eq!(shown(&["--since", "2h"])[0], "one info long ago");
-    assert_eq!(shown(&["--since", "42s", "--until", "25s"]), all[1..4]);
-    assert_eq!(shown(&["--until", "1h55m"]), ["one info long ago"]);
-    let time = (Timestamp::now() - jiff::SignedDuration::from_secs(32)).to_string();
-    assert_eq!(shown(&["--since", &time]), all[3..]);
+    let ago = |seconds: i64| (written - SignedDuration::from_secs(seconds)).to_string();
+    assert_eq!(
+        shown(&["--since", &ago(42), "--until", &ago(25)]),
+        all[1..4]
+    );
+    assert_eq!(shown(&["--until", &ago(6_900)]), ["one info long ago"]);
+    assert_eq!(shown(&["--since", &ago(32)]), all[3..]);
     assert_eq!(
         shown(&["--connection", "a="]),
         ["one warn slow", "push debug sent"]
@@ -205,13 +213,13 @@ fn lines_are_chosen_by_handler_level_time_pattern_and_number() {
         .expect("a time")
         .parse()
         .expect("a time");
-    assert!((38..100).contains(&(Timestamp::now().as_second() - time.as_second())));
+    assert_eq!(time.as_millisecond(), written.as_millisecond() - 40_000);
 
     let people = project.wsless(["logs"]).succeeds();
     let _ = people
         .clone()
-        .says("Z  one   warn   slow connectionId=a= requestId=r1 tookMs=7\n")
-        .says("two   info   plain \u{241b}[2J words\n")
+        .says("Z  one         warn   slow connectionId=a= requestId=r1 tookMs=7\n")
+        .says("two         info   plain \u{241b}[2J words\n")
         .never_says("\u{1b}")
         .warns("No log group yet: connect, disconnect.");
     assert_eq!(people.stdout.lines().count(), all.len(), "{people}");
@@ -272,9 +280,9 @@ fn following_waits_for_groups_and_ends_well_by_a_signal_or_without_a_reader() {
         follow.stderr().contains(told).then_some(())
     });
     groups.make("one");
-    groups.write("one", &[(0, "first")]);
+    groups.write(Timestamp::now(), "one", &[(0, "first")]);
     groups.make("two");
-    groups.write("two", &[(0, "second")]);
+    groups.write(Timestamp::now(), "two", &[(0, "second")]);
     wait_for("lines of groups that came later", BOUND, || {
         let lines = logged(&follow.stdout());
         (lines.len() == 2).then_some(())
@@ -292,7 +300,7 @@ fn following_waits_for_groups_and_ends_well_by_a_signal_or_without_a_reader() {
         ],
     );
     wait_for("the end of what nobody reads", BOUND, || {
-        groups.write("one", &[(0, "again")]);
+        groups.write(Timestamp::now(), "one", &[(0, "again")]);
         piped.has_ended().then_some(())
     });
     let output = piped.wait().exits(0);
@@ -389,7 +397,7 @@ fn follow_a_burst(cloud: &Cloud, project: &Project, followers: &[&[&str]]) {
         let group = format!("/aws/lambda/busy-dev-{name}");
         let stream = groups.logs.create_log_stream().log_group_name(&group);
         run(stream.log_stream_name("end").send()).expect("a stream");
-        groups.put(&group, "end", &[(0, "end of it")]);
+        groups.put(Timestamp::now(), &group, "end", &[(0, "end of it")]);
     }
     for (follower, more) in running.into_iter().zip(followers) {
         wait_for("the end of each handler's log", BOUND, || {
