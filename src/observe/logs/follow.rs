@@ -30,6 +30,9 @@ const OVERLAP: i64 = 30_000;
 const LATER: Duration = Duration::from_secs(5);
 /// How often it's looked whether what is held back may be given.
 const TICK: Duration = Duration::from_millis(100);
+/// What live tail tells isn't taken until a poll began so long after a gap: else it would come before what was left out,
+/// which can be read after 10 s [aws-facts 3.7].
+const AFTER_GAP: Duration = Duration::from_secs(10);
 /// How old a line is at least before it's told, in milliseconds, where it's heard of at once.
 const QUICK_HOLD: i64 = 1_000;
 
@@ -53,6 +56,8 @@ pub struct Follow<'a> {
     groups: Vec<Group>,
     /// How long from one poll of a group to the next.
     pace: Duration,
+    /// When live tail left something out at last.
+    gap: Instant,
     work: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + 'a>>>,
     notes: VecDeque<String>,
     trouble: Option<String>,
@@ -62,6 +67,8 @@ pub struct Follow<'a> {
 struct Group {
     /// Older events were all told, or aren't wanted.
     from: i64,
+    /// When the last poll that was read to its end began.
+    polled: Option<Instant>,
     is_missing: bool,
 }
 
@@ -95,6 +102,7 @@ impl<'a> Follow<'a> {
         let from = query.since.as_millisecond();
         let groups = std::iter::repeat_with(|| Group {
             from,
+            polled: None,
             is_missing: false,
         });
         Self {
@@ -105,6 +113,7 @@ impl<'a> Follow<'a> {
             began: (here(), Instant::now()),
             groups: groups.take(count).collect(),
             pace,
+            gap: Instant::now(),
             work: FuturesUnordered::new(),
             notes: VecDeque::new(),
             trouble: None,
@@ -186,6 +195,7 @@ impl<'a> Follow<'a> {
                     self.poll(Poll { token, ..poll });
                 } else {
                     let now = Instant::now();
+                    self.groups[poll.group].polled = Some(poll.at);
                     // A poll that takes long is followed by a rest that is as long.
                     let next = (poll.at + self.pace).max(now + now.duration_since(poll.at));
                     self.poll_from(poll.group, self.from(poll.at), next);
@@ -213,10 +223,19 @@ impl<'a> Follow<'a> {
                 self.again(poll);
             }
             Done::Live(session, Step::Events(events)) => {
+                let trusted = self.gap + AFTER_GAP;
+                let is_trusted = |group: usize| self.groups[group].polled >= Some(trusted);
+                let events: Vec<_> = events
+                    .into_iter()
+                    .filter(|(group, _)| is_trusted(*group))
+                    .collect();
                 self.arrived(events);
                 self.step(session);
             }
-            Done::Live(session, Step::Nothing) => self.step(session),
+            Done::Live(session, Step::Gap) => {
+                self.gap = Instant::now();
+                self.step(session);
+            }
             Done::Live(_, Step::Refused(error)) => self.notes.push_back(format!(
                 "There's no live tail ({error}); lines come by FilterLogEvents, some seconds later."
             )),

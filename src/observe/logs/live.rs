@@ -39,8 +39,8 @@ pub struct Session {
 pub enum Step {
     /// Events, each with its group's place in the query.
     Events(Vec<(usize, Event)>),
-    /// Nothing that could be used. There will be another try.
-    Nothing,
+    /// Something may have been left out: a session begins or ended, or it told a sample only. Nothing of it was taken.
+    Gap,
     /// AWS won't have it.
     Refused(Error),
 }
@@ -67,7 +67,7 @@ impl Session {
                 }
                 ended => {
                     tell_end(ended.err().as_ref());
-                    Step::Nothing
+                    Step::Gap
                 }
             },
         }
@@ -99,12 +99,10 @@ impl Session {
         match started {
             Ok(stream) => {
                 self.stream = Some(stream);
-                Step::Nothing
+                Step::Gap
             }
             Err(error) => match error.class() {
-                Class::Throttled | Class::Busy | Class::Ambiguous | Class::Unreachable => {
-                    Step::Nothing
-                }
+                Class::Throttled | Class::Busy | Class::Ambiguous | Class::Unreachable => Step::Gap,
                 _ => Step::Refused(error),
             },
         }
@@ -112,11 +110,11 @@ impl Session {
 
     fn read(&self, message: Message, query: &Query) -> Step {
         let Message::SessionUpdate(update) = message else {
-            return Step::Nothing;
+            return Step::Gap;
         };
         // Of a sample nothing is taken: what is missing in between would come after it.
         if update.session_metadata.is_some_and(|told| told.sampled) {
-            return Step::Nothing;
+            return Step::Gap;
         }
         let events = update.session_results.unwrap_or_default();
         Step::Events(
