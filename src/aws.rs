@@ -355,7 +355,7 @@ impl Aws {
             sqs: aws_sdk_sqs::Client::new(config),
             identity,
             has_own_endpoint: config.endpoint_url().is_some(),
-            limits: limit::Limits::default(),
+            limits: limit::Limits::new(config.endpoint_url().is_some()),
             api_changes: tokio::sync::Mutex::new(()),
         }
     }

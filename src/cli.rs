@@ -15,11 +15,13 @@ mod history;
 mod init;
 mod local;
 mod man;
+mod logs;
 mod plan;
 mod policy;
 mod schema;
 mod signals;
 mod unlock;
+mod when;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -139,6 +141,7 @@ enum Command {
     Destroy(destroy::Destroy),
     History(history::History),
     Dlq(dlq::Dlq),
+    Logs(logs::Logs),
     Unlock(unlock::Unlock),
     Policy(policy::Policy),
     Ci(ci::Ci),
@@ -210,6 +213,7 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Destroy(command) => block_on(command.run(global, report)),
         Command::History(command) => block_on(command.run(global, report)),
         Command::Dlq(command) => block_on(command.run(global, report)),
+        Command::Logs(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),
         Command::Policy(command) => block_on(command.run(global, report)),
         Command::Ci(command) => command.run(global, report),

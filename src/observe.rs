@@ -9,6 +9,8 @@ mod queues;
 
 pub use self::{
     gateway::{Gateway, gateway},
-    logs::{LogLine, recent},
+    logs::{
+        ACCESS_LOG, Follow, History, Kind, Level, LogLine, Query, Source, Told, Wanted, recent,
+    },
     queues::{QueueDepth, queues},
 };

@@ -3,12 +3,15 @@
 //! What to show is decided in pure functions that return strings (one file each kind of thing); only [`Report`] writes.
 //! People read results on standard output, everything else on standard error. Machines (`--output json`) read standard
 //! output: one JSON object a line and nothing else, see [`json`]. It knows the values of `diagnostic`, `dead_letters`,
-//! `engine` and `aws::Error`, and nothing of the manifest, the stack or any resource type.
+//! `engine`, `observe` and `aws::Error`, and nothing of the manifest, the stack or any resource type.
 
 use std::{
     borrow::Cow,
     io::{self, IsTerminal, Write},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anstream::{AutoStream, adapter::strip_str};
@@ -22,7 +25,7 @@ mod dead_letter;
 mod diagnostic;
 mod difference;
 pub mod json;
-pub mod log;
+mod log;
 mod markdown;
 mod phase;
 mod plan;
@@ -32,6 +35,7 @@ mod summary;
 mod table;
 pub mod text;
 
+pub use log::{Lines, Times};
 pub use phase::Phase;
 pub use plan::Forces;
 pub use progress::Progress;
@@ -96,6 +100,8 @@ struct Inner {
     err: Mutex<Sink>,
     out_color: bool,
     err_color: bool,
+    out_is_terminal: bool,
+    out_is_closed: AtomicBool,
     width: Option<usize>,
     mode: Mode,
     bars: MultiProgress,
@@ -142,6 +148,8 @@ impl Report {
             options,
             out_color: color(AutoStream::choice(&out)),
             err_color: color(AutoStream::choice(&err)),
+            out_is_terminal: out.is_terminal(),
+            out_is_closed: AtomicBool::new(false),
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
             width,
@@ -161,6 +169,8 @@ impl Report {
             options,
             out_color: color,
             err_color: color,
+            out_is_terminal: false,
+            out_is_closed: AtomicBool::new(false),
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
             width: None,
@@ -277,17 +287,14 @@ impl Report {
         }
     }
 
-    /// A line that a handler logged, on standard output. The handlers' names take `width` columns.
-    pub fn log_line(&self, handler: &str, width: usize, text: &str) {
-        if self.is_json() {
-            let fields = json!({ "handler": handler, "text": text.trim_end() });
-            self.record("log", fields);
-            return;
-        }
-        let name = text::inline(handler);
-        let gap = " ".repeat(width.saturating_sub(text::width(&name)));
-        let name = text::paint(text::hue(handler), name);
-        self.print_out(&format!("{name}{gap}  {}\n", log::render(text)));
+    /// Where lines that these handlers logged are shown, on standard output.
+    pub fn log<'n>(&self, handlers: impl IntoIterator<Item = &'n str>, times: Times) -> Lines {
+        Lines::new(self, handlers, times)
+    }
+
+    /// Whether whoever read standard output has gone, as `head` does when it has enough.
+    pub fn is_out_closed(&self) -> bool {
+        self.0.out_is_closed.load(Ordering::Relaxed)
     }
 
     /// A message that failed every time. Machines are given it by [`Report::result`].
@@ -355,10 +362,13 @@ impl Report {
     /// Writes above whatever moves.
     fn write(&self, sink: &Mutex<Sink>, text: &str) {
         self.0.bars.suspend(|| {
+            let is_out = std::ptr::eq(sink, &self.0.out);
             let mut sink = progress::lock(sink);
             // A reader that went away is no reason to stop a deployment half-way.
-            let _ = sink.write_all(text.as_bytes());
-            let _ = sink.flush();
+            let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+            if is_out && written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                self.0.out_is_closed.store(true, Ordering::Relaxed);
+            }
         });
     }
 

@@ -19,7 +19,7 @@ use crate::context::{Context, Inner};
 use crate::environment::Environment;
 use crate::events::{self, Event, RequestContext};
 use crate::lifecycle;
-use crate::log::{self, Level};
+use crate::log::{self, Field, Level};
 use crate::message::{Handshake, Message};
 use crate::registry::Store;
 use crate::reply::{Reply, Target};
@@ -163,7 +163,9 @@ impl Server {
     }
 
     async fn direct(&self, context: &Context, text: String) -> Result<Value, Error> {
+        let began = Instant::now();
         let reply = self.call(Message::new(text), context).await?;
+        handled(context, began, &reply, &[]);
         let (to_sender, others) = split(reply.sends);
         let mut to_sender = to_sender.into_iter();
         let body = to_sender.next();
@@ -219,7 +221,7 @@ pub(crate) async fn guarded<T: Send + 'static>(
     future: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     let margin = (context.remaining() / 5).min(Duration::from_secs(1));
-    let mut task = tokio::spawn(future);
+    let mut task = tokio::spawn(context.clone().scope(future));
     let Ok(joined) = tokio::time::timeout_at(context.deadline() - margin, &mut task).await else {
         task.abort();
         return Err("the handler was not done in the function's time".into());
@@ -233,6 +235,21 @@ pub(crate) async fn guarded<T: Send + 'static>(
         .into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Says that a message was handled: without it nothing would tell that it came this far.
+fn handled(context: &Context, began: Instant, reply: &Reply, more: &[Field<'_>]) {
+    let mut fields = vec![
+        ("tookMs", milliseconds(began.elapsed()).into()),
+        ("replies", reply.sends.len().into()),
+    ];
+    fields.extend_from_slice(more);
+    context.log_with(Level::Info, "handled", &fields);
+}
+
+/// A duration as log lines have it.
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The context of a WebSocket event.

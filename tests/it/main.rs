@@ -10,6 +10,7 @@ mod golden;
 mod harness;
 mod harness_selftest;
 mod hostile;
+mod logs;
 mod moto;
 mod pipeline;
 mod requests;

@@ -66,12 +66,15 @@ async fn one_bad_message_fails_alone() {
         (&line["connectionId"], &line["level"]),
         (&json!("c="), &json!("ERROR"))
     );
-    assert!(
-        function.logged(&["panic: told to"]).await["location"]
-            .as_str()
-            .unwrap()
-            .contains("handler.rs")
+    let panic = function.logged(&["\"panic: told to\""]).await;
+    assert!(panic["location"].as_str().unwrap().contains("handler.rs"));
+    assert_eq!(
+        (&panic["connectionId"], &panic["route"]),
+        (&line["connectionId"], &line["route"])
     );
+    let handled = function.logged(&["\"handled\"", "\"a=\""]).await;
+    assert_eq!(handled["replies"], 1);
+    assert!(handled["tookMs"].is_u64() && handled["requestId"].is_string());
     function.logged(&["broken", "b=", "say"]).await;
     function
         .logged(&["connectionId: no route", "m-stray"])

@@ -3,7 +3,7 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "init",
     "demo",
     "dev",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 11] = [
     "plan",
     "deploy",
     "destroy",
+    "logs",
     "unlock",
     "schema",
     "completions",
