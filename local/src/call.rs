@@ -118,7 +118,10 @@ impl Call {
         let owner = Caller::Owner {
             access_key: "test".to_owned(),
         };
-        Self::new(cloud, &region, owner, service, operation, input)
+        Self {
+            request_id: "test".to_owned(),
+            ..Self::new(cloud, &region, owner, service, operation, input)
+        }
     }
 }
 

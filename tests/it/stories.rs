@@ -4,7 +4,6 @@ mod changes;
 mod chat;
 mod control_plane;
 mod echo;
-mod fidelity;
 mod kept;
 mod least_privilege;
 mod side_by_side;

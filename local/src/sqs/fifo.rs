@@ -98,8 +98,9 @@ impl Groups {
                 let next = self
                     .named
                     .get(name)
-                    .and_then(|group| group.members.range(*past..).find(|next| is_visible(**next)))
-                    .copied();
+                    .and_then(|group| group.members.range(*past..).next())
+                    .copied()
+                    .filter(|next| is_visible(*next));
                 if let Some(next) = next {
                     *past = next + 1;
                     return Some(next);

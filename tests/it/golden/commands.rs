@@ -3,7 +3,7 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 17] = [
     "init",
     "demo",
     "dev",
@@ -12,10 +12,15 @@ const COMMANDS: [&str; 12] = [
     "plan",
     "deploy",
     "destroy",
+    "history",
+    "dlq",
     "logs",
     "unlock",
+    "policy",
+    "ci",
     "schema",
     "completions",
+    "man",
 ];
 
 #[test]

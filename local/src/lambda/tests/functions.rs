@@ -582,7 +582,7 @@ async fn members_of_wrong_types_are_refused_and_break_nothing() {
         "ValidationException"
     );
     assert_eq!(
-        refused(&cloud, "ListLayers", json!({})).await.code,
+        refused(&cloud, "PublishLayerVersion", json!({})).await.code,
         "UnknownOperationException"
     );
 }
