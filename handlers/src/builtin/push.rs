@@ -17,7 +17,7 @@ use crate::aws::retry::Backoff;
 use crate::aws::sqs::Queue;
 use crate::aws::{Aws, percent_encode, refusal};
 use crate::environment::Environment;
-use crate::events::{Event, Record};
+use crate::events::{Event, Record, now_ms};
 use crate::log::{self, Level};
 use crate::metrics::Metrics;
 use crate::registry::{OWN_ROOM, Retained, Store, is_reserved};
@@ -87,6 +87,8 @@ struct Sent {
     /// Whether the time was up before the next message was tried: that isn't the connection's fault.
     late: bool,
     delivered: u32,
+    /// When each message was taken, in epoch milliseconds.
+    taken: Vec<(usize, u64)>,
     gone: u32,
     throttled: u32,
 }
@@ -145,7 +147,7 @@ impl Push {
             }
         }
         let sum = |what: fn(&Sent) -> u32| sent.iter().map(what).sum::<u32>();
-        [
+        let counts = [
             ("PushSent", sum(|s| s.delivered)),
             ("PushGone", sum(|s| s.gone)),
             ("PushThrottled", sum(|s| s.throttled)),
@@ -155,8 +157,13 @@ impl Push {
         .filter(|(_, count)| *count > 0)
         .fold(Metrics::new(), |metrics, (name, count)| {
             metrics.count(name, count)
-        })
-        .emit();
+        });
+        latencies(&sendable, &sent)
+            .into_iter()
+            .fold(counts, |metrics, latency| {
+                metrics.duration("MessageLatency", latency)
+            })
+            .emit();
         failed
     }
 
@@ -318,6 +325,7 @@ impl Push {
             }
             match post {
                 Post::Sent => {
+                    sent.taken.push((**message, now_ms()));
                     sent.delivered += 1;
                     sent.done += 1;
                     messages.next();
@@ -545,6 +553,21 @@ impl Push {
         fields.extend_from_slice(more);
         log::write(level, text, &fields);
     }
+}
+
+/// How long it took from the frame that each message answers until the last of those who got it now had it: one value
+/// a message, however many it's for. Who gets it later counts then.
+fn latencies(sendable: &[Sendable], sent: &[Sent]) -> Vec<Duration> {
+    let mut last: Vec<Option<u64>> = vec![None; sendable.len()];
+    for (message, at) in sent.iter().flat_map(|lane| &lane.taken) {
+        last[*message] = last[*message].max(Some(*at));
+    }
+    sendable
+        .iter()
+        .zip(last)
+        .filter_map(|(one, last)| Some(last?.saturating_sub(one.message.received?)))
+        .map(Duration::from_millis)
+        .collect()
 }
 
 /// How one POST ended.
