@@ -110,11 +110,18 @@ pub async fn look(engine: &Engine<'_>, report: &Report) -> Result<(Look, Duratio
     Ok((look?, took))
 }
 
-/// Shows a plan.
+/// Shows a plan, and what it would cost that isn't for use.
 pub fn show(plan: &Plan, report: &Report) {
     report.plan(plan, &|address, path| {
         of_kind(resource::ALL, address.kind()).is_some_and(|resource| resource.is_replaced_by(path))
     });
+    let makes_dashboard = plan.effective().any(|change| {
+        change.address.kind() == resource::dashboard::KIND && change.action == Action::Create
+    });
+    if makes_dashboard {
+        report
+            .note("An account's first three dashboards cost nothing, each further one $3 a month.");
+    }
 }
 
 /// What the command that applies a plan is about.
