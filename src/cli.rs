@@ -11,10 +11,13 @@ mod dev;
 mod failure;
 mod init;
 mod local;
+mod metrics;
 mod plan;
 mod schema;
 mod signals;
+mod status;
 mod unlock;
+mod watch;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -127,6 +130,8 @@ enum Command {
     Plan(plan::Plan),
     Deploy(deploy::Deploy),
     Destroy(destroy::Destroy),
+    Status(status::Status),
+    Metrics(metrics::Metrics),
     Unlock(unlock::Unlock),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -183,6 +188,8 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Plan(command) => block_on(command.run(global, report)),
         Command::Deploy(command) => block_on(command.run(global, report)),
         Command::Destroy(command) => block_on(command.run(global, report)),
+        Command::Status(command) => block_on(command.run(global, report)),
+        Command::Metrics(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),
     }
 }

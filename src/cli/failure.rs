@@ -21,6 +21,14 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Arguments that don't fit.
+    pub fn usage(diagnostic: Diagnostic) -> Self {
+        Self {
+            diagnostics: vec![diagnostic],
+            code: exit::USAGE,
+        }
+    }
+
     /// A question that nobody is there to answer, and the argument that answers it.
     pub fn unanswered(question: &str, argument: &str) -> Self {
         Self {
