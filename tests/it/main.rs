@@ -10,4 +10,5 @@ mod harness_selftest;
 mod moto;
 mod requests;
 mod stories;
+mod watching;
 mod zig;

@@ -3,7 +3,7 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "init",
     "demo",
     "dev",
@@ -12,6 +12,8 @@ const COMMANDS: [&str; 11] = [
     "plan",
     "deploy",
     "destroy",
+    "status",
+    "metrics",
     "unlock",
     "schema",
     "completions",
