@@ -35,6 +35,10 @@ const MOST_PERIODS: u32 = 1440;
 #[command(
     after_help = "Examples:\n  wsless metrics --list\n  wsless metrics messages-in messages-out --since 6h --plot\n  wsless metrics echo --csv > echo.csv\n  wsless metrics --svg figures.svg --since 1d\n  wsless metrics message-latency-p95 --follow"
 )]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line, and clap keeps them from meeting"
+)]
 pub struct Metrics {
     /// Figures such as messages-in or echo.errors, or a handler's or queue's name for all of its own
     #[arg(value_name = "NAME")]

@@ -8,6 +8,7 @@ use super::{Failure, Global, exit, watch, work};
 use crate::{
     diagnostic::{Diagnostic, Severity},
     observe::{
+        Probe,
         status::{self, Reading},
         window::{Moment, Window, WindowError},
     },
@@ -75,7 +76,7 @@ impl Status {
         phase.done("seen");
         report.status(&status);
         report.diagnostics(&warnings(&status.pulse.troubles));
-        let answers = status.probe.as_ref().is_none_or(|probe| probe.answers());
+        let answers = status.probe.as_ref().is_none_or(Probe::answers);
         Ok(if answers && status.pulse.troubles.is_empty() {
             exit::DONE
         } else {
