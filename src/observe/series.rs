@@ -162,8 +162,47 @@ fn time(at: Timestamp) -> DateTime {
 pub fn whole(figure: &Figure, points: &[Point]) -> Option<f64> {
     let values = points.iter().map(|point| point.value);
     if figure.is_sum() {
-        // CloudWatch has no value where nothing happened.
-        return Some(values.sum());
+        // CloudWatch has no value where nothing happened. The sum of no numbers at all is -0 in Rust.
+        return Some(values.fold(0.0, |sum, value| sum + value));
     }
     values.reduce(f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::figures::{Part, Unit};
+
+    fn figure(statistic: &'static str) -> Figure {
+        Figure {
+            part: Part::Errors,
+            key: "client-errors",
+            label: "client",
+            statistic,
+            unit: Unit::Count,
+            metrics: Vec::new(),
+        }
+    }
+
+    fn points(values: &[f64]) -> Vec<Point> {
+        let point = |value: &f64| Point {
+            at: Timestamp::UNIX_EPOCH,
+            value: *value,
+        };
+        values.iter().map(point).collect()
+    }
+
+    #[test]
+    fn what_happens_adds_up_and_of_what_is_so_the_most_counts() {
+        let whole = |statistic, values: &[f64]| whole(&figure(statistic), &points(values));
+        assert_eq!(whole("Sum", &[1.0, 2.0]), Some(3.0));
+        assert_eq!(whole("Maximum", &[1.0, 2.0]), Some(2.0));
+        assert_eq!(whole("p95", &[]), None);
+    }
+
+    #[test]
+    fn where_nothing_happened_the_sum_is_0_without_a_sign() {
+        let sum = whole(&figure("Sum"), &[]).expect("a sum");
+        assert!(sum.is_sign_positive());
+    }
 }

@@ -7,13 +7,13 @@ use ratatui::{
     style::{Color, Style},
     symbols::Marker,
     text::Line,
-    widgets::{Axis, Chart, Dataset, GraphType, LegendPosition, Widget},
+    widgets::{Axis, Chart, Dataset, GraphType, Widget},
 };
 
 use super::{
     series::Curves,
     status::number,
-    text::{STRONG, inline, paint},
+    text::{FAINT, STRONG, inline, paint},
 };
 use crate::stack::figures::{Part, Unit};
 
@@ -99,6 +99,11 @@ pub fn render(curves: &Curves, width: usize, height: usize) -> String {
     let mut shown = String::new();
     for panel in panels(curves) {
         shown.push_str(&paint(STRONG, inline(&panel.title)));
+        for (index, (name, _)) in panel.lines.iter().enumerate() {
+            let style =
+                ansi(COLORS[index % COLORS.len()]).map_or(FAINT, anstyle::AnsiColor::on_default);
+            shown.push_str(&format!("  {}", paint(style, inline(name))));
+        }
         shown.push('\n');
         shown.push_str(&text(&chart(&panel, curves, width, height)));
     }
@@ -129,9 +134,8 @@ fn chart(panel: &Panel, curves: &Curves, width: usize, height: usize) -> Buffer 
         .iter()
         .zip(&points)
         .enumerate()
-        .map(|(index, ((name, _), points))| {
+        .map(|(index, (_, points))| {
             Dataset::default()
-                .name(name.clone())
                 .marker(Marker::Braille)
                 .graph_type(GraphType::Line)
                 .style(Style::new().fg(COLORS[index % COLORS.len()]))
@@ -145,7 +149,8 @@ fn chart(panel: &Panel, curves: &Curves, width: usize, height: usize) -> Buffer 
     ];
     let top = panel.top();
     let chart = Chart::new(datasets)
-        .legend_position(Some(LegendPosition::TopRight))
+        // The names are in the title, where they hide nothing.
+        .legend_position(None)
         .x_axis(
             Axis::default()
                 .bounds(bounds)
@@ -279,9 +284,8 @@ mod tests {
         let shown = strip_str(&render(&curves, 60, 8)).to_string();
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines.len(), 9, "{shown}");
-        assert_eq!(lines[0], "messages");
+        assert_eq!(lines[0], "messages  messages-in");
         assert!(lines[1].trim_start().starts_with("10"), "{shown}");
-        assert!(shown.contains("messages-in"), "{shown}");
         assert!(
             lines.iter().all(|line| line.chars().count() <= 60),
             "{shown}"

@@ -17,8 +17,6 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 56.0;
 const PLOT: f64 = 140.0;
-/// Lines across.
-const STEPS: u32 = 4;
 /// Lines that have a colour of their own; further ones are dashed too.
 const COLORS: usize = 6;
 
@@ -64,8 +62,9 @@ fn draw(svg: &mut String, panel: &Panel, curves: &Curves, at: f64) {
         escape(&panel.title)
     );
     let top = panel.top();
-    for step in 0..=STEPS {
-        let share = f64::from(step) / f64::from(STEPS);
+    let steps = steps(top);
+    for step in 0..=steps {
+        let share = f64::from(step) / f64::from(steps);
         let y = TOP + PLOT * (1.0 - share);
         let _ = write!(
             svg,
@@ -109,6 +108,12 @@ fn draw(svg: &mut String, panel: &Panel, curves: &Curves, at: f64) {
         legend += wide + 40.0;
     }
     svg.push_str("</g>");
+}
+
+/// How many lines go across, so that each stands for a round number: a scale ends at 1, 2 or 5 of a power of ten.
+fn steps(top: f64) -> u32 {
+    let leading = top / 10_f64.powf(top.log10().floor());
+    if (1.5..3.0).contains(&leading) { 4 } else { 5 }
 }
 
 /// A line through the values; it's broken where there's none, and a lone value is a dot.
@@ -202,6 +207,11 @@ mod tests {
             assert!(svg.contains(text), "{text} isn't in {svg}");
         }
         assert_eq!(svg.matches("<path").count(), 2);
+    }
+
+    #[test]
+    fn a_scale_has_round_numbers_only() {
+        assert_eq!([1.0, 2.0, 5.0, 10.0, 200.0].map(steps), [5, 4, 5, 5, 4]);
     }
 
     #[test]

@@ -32,8 +32,11 @@ const WARNED: Style = Style::new().fg(Color::Yellow);
 
 /// From so many rows on, pictures are taller.
 const TALL: u16 = 36;
-/// From so many columns on, there's room for the endpoint.
-const WIDE: u16 = 140;
+/// From so many columns on, there's room for what looking costs, and for the endpoint.
+const ROOM_FOR_COST: u16 = 76;
+const WIDE: u16 = 160;
+/// Wider tables would part names from their numbers.
+const TABLE: u16 = 100;
 /// Alarms that are shown one a row.
 const ALARM_ROWS: usize = 5;
 
@@ -91,7 +94,7 @@ fn head(frame: &mut Frame<'_>, area: Rect, live: &Live, now: Timestamp) {
         let word = if alarms == 1 { "alarm" } else { "alarms" };
         left.push(Span::styled(format!("  {alarms} {word}"), LOUD));
     }
-    let right = match (live.paused, live.seen) {
+    let state = match (live.paused, live.seen) {
         (true, _) => Span::styled("paused ", WARNED),
         (false, None) => Span::styled("looking ", FAINT),
         (false, Some(seen)) => {
@@ -99,6 +102,14 @@ fn head(frame: &mut Frame<'_>, area: Rect, live: &Live, now: Timestamp) {
             Span::styled(format!("{} ago{busy} ", ago(now, seen)), FAINT)
         }
     };
+    let mut right = vec![state];
+    if area.width >= ROOM_FOR_COST && live.seen.is_some() {
+        let cost = format!(
+            "{} metrics, ${:.2} an hour  ",
+            live.pulse.cost.metrics, live.hourly
+        );
+        right.insert(0, Span::styled(cost, FAINT));
+    }
     frame.render_widget(Line::from(left), area);
     frame.render_widget(Line::from(right).alignment(Alignment::Right), area);
 }
@@ -111,14 +122,6 @@ fn foot(frame: &mut Frame<'_>, area: Rect, live: &Live) {
         }
     };
     frame.render_widget(Line::from(Span::styled(keys, FAINT)), area);
-    let cost = format!(
-        "{} metrics, ${:.4} an hour ",
-        live.pulse.cost.metrics, live.hourly
-    );
-    if usize::from(area.width) > keys.len() + cost.len() {
-        let cost = Line::from(Span::styled(cost, FAINT)).alignment(Alignment::Right);
-        frame.render_widget(cost, area);
-    }
 }
 
 fn figures(frame: &mut Frame<'_>, area: Rect, live: &Live, now: Timestamp) {
@@ -298,11 +301,7 @@ fn latency(live: &Live) -> Panel {
     };
     Panel {
         title: "frame to push",
-        value: format!(
-            "p50 {} p95 {}",
-            value("message-latency-p50"),
-            value("message-latency-p95")
-        ),
+        value: format!("p95 {}", value("message-latency-p95")),
         style: STRONG,
         points: percentile(live, "message-latency-p95"),
         color: Color::Magenta,
@@ -315,12 +314,12 @@ fn errors(live: &Live) -> Panel {
     let of_api: f64 = api
         .iter()
         .filter_map(|key| pulse.value(&Part::Errors, key))
-        .sum();
+        .fold(0.0, |sum, value| sum + value);
     let handlers = pulse.handlers();
     let of_handlers: f64 = handlers
         .iter()
         .filter_map(|name| pulse.value(&of_handler(name), "errors"))
-        .sum();
+        .fold(0.0, |sum, value| sum + value);
     let mut points = curve(live, &Part::Errors, &api);
     for name in &handlers {
         add(&mut points, &curve(live, &of_handler(name), &["errors"]));
@@ -408,7 +407,7 @@ fn handler_rows(frame: &mut Frame<'_>, area: Rect, live: &Live) {
         .header(header(" handler", titles))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let mut state = TableState::default().with_selected(Some(live.chosen));
-    frame.render_stateful_widget(table, area, &mut state);
+    frame.render_stateful_widget(table, narrow(area), &mut state);
 }
 
 fn queue_rows(frame: &mut Frame<'_>, area: Rect, live: &Live) {
@@ -436,7 +435,7 @@ fn queue_rows(frame: &mut Frame<'_>, area: Rect, live: &Live) {
     });
     let titles = ["waiting", "in flight", "most", "longest", "dead"];
     let table = Table::new(rows, widths([11, 9, 9, 8, 8])).header(header(" queue", titles));
-    frame.render_widget(table, area);
+    frame.render_widget(table, narrow(area));
 }
 
 fn header<const N: usize>(first: &'static str, titles: [&'static str; N]) -> Row<'static> {
@@ -448,9 +447,16 @@ fn right(text: String, style: Style) -> Cell<'static> {
     Cell::from(Line::from(Span::styled(text, style)).alignment(Alignment::Right))
 }
 
+fn narrow(area: Rect) -> Rect {
+    Rect {
+        width: area.width.min(TABLE),
+        ..area
+    }
+}
+
 /// Names take what is left.
 fn widths<const N: usize>(columns: [u16; N]) -> Vec<Constraint> {
-    std::iter::once(Constraint::Fill(1))
+    std::iter::once(Constraint::Min(10))
         .chain(columns.into_iter().map(Constraint::Length))
         .collect()
 }
@@ -519,7 +525,11 @@ fn logs(
             }
         }
     };
-    frame.render_widget(Paragraph::new(told).block(block), area);
+    let mut text = Paragraph::new(told).block(block);
+    if trouble.is_some() {
+        text = text.wrap(Wrap { trim: false });
+    }
+    frame.render_widget(text, area);
 }
 
 fn log_line(line: &LogLine) -> Line<'static> {
