@@ -32,8 +32,7 @@ const WARNED: Style = Style::new().fg(Color::Yellow);
 
 /// From so many rows on, pictures are taller.
 const TALL: u16 = 36;
-/// From so many columns on, there's room for what looking costs, and for the endpoint.
-const ROOM_FOR_COST: u16 = 76;
+/// From so many columns on, there's room for the endpoint.
 const WIDE: u16 = 160;
 /// Wider tables would part names from their numbers.
 const TABLE: u16 = 100;
@@ -102,15 +101,17 @@ fn head(frame: &mut Frame<'_>, area: Rect, live: &Live, now: Timestamp) {
             Span::styled(format!("{} ago{busy} ", ago(now, seen)), FAINT)
         }
     };
+    let left = Line::from(left);
+    let cost = format!(
+        "{} metrics, ${:.2} an hour  ",
+        live.pulse.cost.metrics, live.hourly
+    );
     let mut right = vec![state];
-    if area.width >= ROOM_FOR_COST && live.seen.is_some() {
-        let cost = format!(
-            "{} metrics, ${:.2} an hour  ",
-            live.pulse.cost.metrics, live.hourly
-        );
+    let taken = left.width() + cost.len() + right[0].width();
+    if live.seen.is_some() && taken < usize::from(area.width) {
         right.insert(0, Span::styled(cost, FAINT));
     }
-    frame.render_widget(Line::from(left), area);
+    frame.render_widget(left, area);
     frame.render_widget(Line::from(right).alignment(Alignment::Right), area);
 }
 
