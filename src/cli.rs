@@ -14,14 +14,16 @@ mod failure;
 mod history;
 mod init;
 mod local;
-mod man;
 mod logs;
+mod man;
+mod metrics;
 mod plan;
 mod policy;
 mod schema;
 mod signals;
+mod status;
 mod unlock;
-mod when;
+mod watch;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -140,8 +142,10 @@ enum Command {
     Deploy(deploy::Deploy),
     Destroy(destroy::Destroy),
     History(history::History),
-    Dlq(dlq::Dlq),
+    Status(status::Status),
+    Metrics(metrics::Metrics),
     Logs(logs::Logs),
+    Dlq(dlq::Dlq),
     Unlock(unlock::Unlock),
     Policy(policy::Policy),
     Ci(ci::Ci),
@@ -212,8 +216,10 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Deploy(command) => block_on(command.run(global, report)),
         Command::Destroy(command) => block_on(command.run(global, report)),
         Command::History(command) => block_on(command.run(global, report)),
-        Command::Dlq(command) => block_on(command.run(global, report)),
+        Command::Status(command) => block_on(command.run(global, report)),
+        Command::Metrics(command) => block_on(command.run(global, report)),
         Command::Logs(command) => block_on(command.run(global, report)),
+        Command::Dlq(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),
         Command::Policy(command) => block_on(command.run(global, report)),
         Command::Ci(command) => command.run(global, report),

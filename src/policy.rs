@@ -1,17 +1,20 @@
 //! The IAM policies that a pipeline needs: what it may do to deploy exactly one stack, and who may take the role.
 //!
 //! Pure. What each resource type's calls need stands beside those calls ([`Resource::permissions`]); here it's put
-//! together with what the engine itself does.
+//! together with what the engine itself does, and with what watching a stage needs ([`observe::permissions`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::{
-    bucket,
-    resource::{Condition, Permission, Resource},
-    scope::Scope,
-    stack::Stack,
+use crate::{
+    engine::{
+        bucket,
+        resource::{Condition, Permission, Resource},
+        scope::Scope,
+        stack::Stack,
+    },
+    observe,
 };
 
 /// GitHub's OpenID Connect provider, as IAM names it.
@@ -20,9 +23,9 @@ const GITHUB: &str = "token.actions.githubusercontent.com";
 /// What a policy lets do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Plan, deploy, destroy.
+    /// Plan, deploy, watch, destroy.
     Deploy,
-    /// Plan: nothing that changes anything.
+    /// Plan and watch: nothing that changes anything.
     Plan,
 }
 
@@ -41,7 +44,8 @@ pub fn deployer(stack: &Stack, types: &[&dyn Resource], scope: &Scope, purpose: 
         .iter()
         .filter(|resource| !resource.is_shared() || wanted(**resource))
         .flat_map(|resource| resource.permissions(scope))
-        .chain(bucket::permissions(scope));
+        .chain(bucket::permissions(scope))
+        .chain(observe::permissions(scope));
     let mut statements: BTreeMap<(Vec<String>, Option<Condition>), BTreeSet<String>> =
         BTreeMap::new();
     for Permission {
@@ -82,9 +86,18 @@ pub fn deployer(stack: &Stack, types: &[&dyn Resource], scope: &Scope, purpose: 
 /// Whether an action changes nothing, which AWS's names tell.
 fn only_reads(action: &str) -> bool {
     let name = action.split_once(':').map_or(action, |(_, name)| name);
-    ["Describe", "GET", "Get", "List", "Scan"]
-        .iter()
-        .any(|verb| name.starts_with(verb))
+    [
+        "Describe",
+        "Filter",
+        "GET",
+        "Get",
+        "List",
+        "Query",
+        "Scan",
+        "StartLiveTail",
+    ]
+    .iter()
+    .any(|verb| name.starts_with(verb))
 }
 
 /// The trust policy of a role that GitHub's workflows of a repository take: those of a branch, and pull requests if they
@@ -167,6 +180,16 @@ mod tests {
         let (deploying, planning) = (actions(&deploying), actions(&planning));
         assert!(planning.is_subset(&deploying));
         assert!(planning.contains("lambda:ListFunctions") && planning.contains("apigateway:GET"));
+        for watching in [
+            "cloudwatch:GetMetricData",
+            "cloudwatch:DescribeAlarms",
+            "dynamodb:Query",
+            "logs:FilterLogEvents",
+            "logs:StartLiveTail",
+            "sqs:GetQueueAttributes",
+        ] {
+            assert!(planning.contains(watching), "{watching}");
+        }
         for action in planning {
             assert!(
                 ![
@@ -191,7 +214,10 @@ mod tests {
             for action in statement["Action"].as_array().unwrap() {
                 let name = action.as_str().unwrap().split(':').nth(1).unwrap();
                 assert!(
-                    conditional || name.starts_with("List") || name.starts_with("Describe"),
+                    conditional
+                        || name.starts_with("List")
+                        || name.starts_with("Describe")
+                        || name == "GetMetricData",
                     "{action}"
                 );
             }

@@ -3,7 +3,8 @@
 //! What to show is decided in pure functions that return strings (one file each kind of thing); only [`Report`] writes.
 //! People read results on standard output, everything else on standard error. Machines (`--output json`) read standard
 //! output: one JSON object a line and nothing else, see [`json`]. It knows the values of `diagnostic`, `dead_letters`,
-//! `engine`, `observe` and `aws::Error`, and nothing of the manifest, the stack or any resource type.
+//! `engine`, `observe` and `aws::Error` and what figures are (`stack::figures`), and nothing of the manifest, the rest of
+//! the stack or any resource type.
 
 use std::{
     borrow::Cow,
@@ -19,19 +20,30 @@ use dialoguer::console::Term;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 
-use crate::{dead_letters::DeadLetter, diagnostic::Diagnostic, engine::plan::Plan};
+use crate::{
+    dead_letters::DeadLetter,
+    diagnostic::Diagnostic,
+    engine::plan::Plan,
+    observe::{series::Cost, status::Status},
+    stack::figures::Figure,
+};
 
 mod dead_letter;
 mod diagnostic;
 mod difference;
 pub mod json;
+pub mod live;
 mod log;
 mod markdown;
 mod phase;
 mod plan;
+mod plot;
 mod progress;
 mod prompt;
+mod series;
+mod status;
 mod summary;
+mod svg;
 mod table;
 pub mod text;
 
@@ -39,10 +51,13 @@ pub use log::{Lines, Times};
 pub use phase::Phase;
 pub use plan::Forces;
 pub use progress::Progress;
+pub use series::Curves;
 pub use summary::{Summary, Tally};
 
 /// The columns of what isn't written to a terminal.
 const NO_TERMINAL_WIDTH: usize = 100;
+/// The rows of a picture.
+const PLOT_HEIGHT: usize = 10;
 
 /// Who reads standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -192,6 +207,16 @@ impl Report {
         self.0.options.verbose
     }
 
+    /// Whether people sit at a terminal: it shows what's printed, and their keys are read.
+    pub fn is_on_terminal(&self) -> bool {
+        !self.is_json() && io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Whether standard output is coloured.
+    pub fn has_color(&self) -> bool {
+        self.0.out_color
+    }
+
     /// Whether standard error is coloured: what to tell cargo, whose lines a [`Phase`] passes on.
     pub fn stderr_color(&self) -> bool {
         self.0.err_color
@@ -295,6 +320,87 @@ impl Report {
     /// Whether whoever read standard output has gone, as `head` does when it has enough.
     pub fn is_out_closed(&self) -> bool {
         self.0.out_is_closed.load(Ordering::Relaxed)
+    }
+
+    /// A stage's status, and what looking cost.
+    pub fn status(&self, found: &Status) {
+        if self.is_json() {
+            self.result("status", status::fields(found));
+            return;
+        }
+        let now = jiff::Timestamp::now();
+        self.print_out(&status::render(found, now, self.0.width));
+        self.cost(found.pulse.cost);
+    }
+
+    /// What reading figures costs; nothing for machines, who are given the number.
+    pub fn cost(&self, cost: Cost) {
+        if !self.is_json() {
+            self.print_err(&format!(
+                "{}\n",
+                text::paint(text::FAINT, status::cost(cost))
+            ));
+        }
+    }
+
+    /// Which figures there are.
+    pub fn figures(&self, figures: &[Figure]) {
+        for figure in figures {
+            let fields = json!({
+                "figure": figure.name(),
+                "statistic": figure.statistic,
+                "unit": figure.unit.as_str(),
+            });
+            if self.is_json() {
+                self.result("metrics", fields);
+            }
+        }
+        if !self.is_json() {
+            self.print_out(&series::list(figures, self.0.width));
+        }
+    }
+
+    /// Figures over time, as tables.
+    pub fn curves(&self, curves: &Curves) {
+        if self.is_json() {
+            self.curves_for_machines(curves);
+        } else {
+            self.print_out(&series::tables(curves, self.0.width));
+        }
+    }
+
+    /// Figures over time that go on; `first` says that no period of them was shown before.
+    pub fn growing_curves(&self, curves: &Curves, first: bool) {
+        if self.is_json() {
+            self.curves_for_machines(curves);
+        } else {
+            self.print_out(&series::growing(curves, first));
+        }
+    }
+
+    fn curves_for_machines(&self, curves: &Curves) {
+        for figure in &curves.figures {
+            self.result("metrics", series::fields(curves, figure));
+        }
+    }
+
+    /// The same as CSV, whoever reads.
+    pub fn csv(&self, curves: &Curves, first: bool) {
+        if first {
+            self.print_out(&series::csv_header(curves));
+        }
+        self.print_out(&series::csv_rows(curves));
+    }
+
+    /// The same as pictures in the terminal.
+    pub fn plot(&self, curves: &Curves) {
+        let width = self.0.width.unwrap_or(NO_TERMINAL_WIDTH);
+        self.print_out(&plot::render(curves, width, PLOT_HEIGHT));
+    }
+
+    /// The same as a picture for a file.
+    pub fn svg(&self, curves: &Curves, title: &str) -> String {
+        svg::render(curves, title)
     }
 
     /// A message that failed every time. Machines are given it by [`Report::result`].

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::events::{now_ms, time};
 use crate::log::{self, Field, Level};
 use crate::registry::{Item, Registry, Retained, Store};
 
@@ -26,6 +27,7 @@ pub(crate) struct Inner {
     pub route: String,
     pub stage: String,
     pub connected_at: Option<SystemTime>,
+    pub received: Option<u64>,
     pub principal: Option<String>,
     pub deadline: Instant,
     pub store: Arc<Store>,
@@ -59,6 +61,16 @@ impl Context {
     /// When the connection opened, where that's known.
     pub fn connected_at(&self) -> Option<SystemTime> {
         self.0.connected_at
+    }
+
+    /// When API Gateway received the message, where that's known; `None` for the opening and the closing of a connection.
+    pub fn received_at(&self) -> Option<SystemTime> {
+        time(self.0.received)
+    }
+
+    /// The same, in epoch milliseconds.
+    pub(crate) fn received(&self) -> Option<u64> {
+        self.0.received
     }
 
     /// Whom the authorizer found the client to be; `None` without an authorizer.
@@ -134,6 +146,7 @@ impl Context {
             route: "$default".into(),
             stage: "test".into(),
             connected_at: Some(SystemTime::now()),
+            received: Some(now_ms()),
             principal: None,
             deadline: Instant::now() + Duration::from_mins(1),
             store: Arc::new(store),

@@ -130,6 +130,14 @@ impl RequestContext {
     }
 }
 
+/// Now, in epoch milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or_default()
+}
+
 /// A time given in epoch milliseconds.
 pub(crate) fn time(epoch_ms: Option<u64>) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(epoch_ms?))

@@ -21,6 +21,7 @@ use crate::events::{self, Event, RequestContext};
 use crate::lifecycle;
 use crate::log::{self, Field, Level};
 use crate::message::{Handshake, Message};
+use crate::metrics::{Metrics, since};
 use crate::registry::Store;
 use crate::reply::{Reply, Target};
 use crate::results::{ResultMessage, To};
@@ -163,6 +164,23 @@ impl Server {
     }
 
     async fn direct(&self, context: &Context, text: String) -> Result<Value, Error> {
+        let answer = self.answer(context, text).await;
+        let mut metrics = Metrics::new().count("DirectMessages", 1);
+        if matches!(answer, Ok(Some(_))) {
+            metrics = metrics.count("DirectAnswers", 1);
+            if let Some(received) = context.received() {
+                metrics = metrics.duration("MessageLatency", since(received));
+            }
+        }
+        metrics.emit();
+        Ok(match answer? {
+            Some(body) => json!({"statusCode": 200, "body": body}),
+            None => json!({"statusCode": 200}),
+        })
+    }
+
+    /// The text that is sent back at once; everything else goes to the results queue.
+    async fn answer(&self, context: &Context, text: String) -> Result<Option<String>, Error> {
         let began = Instant::now();
         let reply = self.call(Message::new(text), context).await?;
         handled(context, began, &reply, &[]);
@@ -176,10 +194,7 @@ impl Server {
         }
         self.send(context, context.request_id(), more.chain(others).collect())
             .await?;
-        Ok(match body {
-            Some(body) => json!({"statusCode": 200, "body": body}),
-            None => json!({"statusCode": 200}),
-        })
+        Ok(body)
     }
 
     async fn call(&self, message: Message, context: &Context) -> Result<Reply, Error> {
@@ -269,6 +284,9 @@ pub(crate) fn context(
             request.stage.clone()
         },
         connected_at: events::time(request.connected_at),
+        received: request
+            .request_time_epoch
+            .filter(|_| request.event_type == "MESSAGE"),
         principal: request.principal(),
         deadline,
         store,
@@ -300,6 +318,7 @@ fn entries(
             message.check_size()?;
             message.request = Some(context.request_id().to_owned());
             message.route = Some(context.route().to_owned());
+            message.received = context.received();
             Ok(message.entry(format!("{key}-{i}")))
         })
         .collect()

@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Failure, Global, exit, signals::Signals, when::When, work};
+use super::{Failure, Global, exit, signals::Signals, work};
 use crate::{
     aws::{Aws, Error},
     diagnostic::Diagnostic,
     engine::scope::Scope,
     manifest::{HandlerName, Manifest, nearest},
-    observe::{ACCESS_LOG, Follow, History, Level, LogLine, Query, Source, Told, Wanted},
+    observe::{ACCESS_LOG, Follow, History, Level, LogLine, Moment, Query, Source, Told, Wanted},
     project::Project,
     report::{Lines, Report, Times},
     stack,
@@ -43,10 +43,10 @@ pub struct Logs {
     live: bool,
     /// From when on: 15m, 2h, 1d ago, or a time [default: 10m]
     #[arg(long, value_name = "TIME")]
-    since: Option<When>,
+    since: Option<Moment>,
     /// Until when [default: now]
     #[arg(long, value_name = "TIME", conflicts_with = "follow")]
-    until: Option<When>,
+    until: Option<Moment>,
     /// CloudWatch's filter pattern, such as '{ $.route = "say" }' or '"timed out"'
     #[arg(long, value_name = "PATTERN")]
     filter: Option<String>,
@@ -156,10 +156,10 @@ impl Logs {
     }
 
     fn times(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), Failure> {
-        let until = self.until.map_or(now, |until| until.moment(now));
+        let until = self.until.map_or(now, |until| until.seen_from(now));
         let since = self.since.map_or_else(
             || until.saturating_sub(SINCE).unwrap_or(Timestamp::MIN),
-            |since| since.moment(now),
+            |since| since.seen_from(now),
         );
         if since <= until {
             return Ok((since, until));

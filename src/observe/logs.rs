@@ -20,7 +20,7 @@ use jiff::Timestamp;
 pub use self::{
     follow::{Follow, Told},
     history::History,
-    line::{Kind, Level, LogLine},
+    line::{Content, Kind, Level, LogLine},
     page::Event,
     wanted::Wanted,
 };

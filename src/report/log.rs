@@ -8,7 +8,7 @@ use super::{
     Report, json,
     text::{CHANGED, FAINT, LOUD, hue, inline, line, paint, sanitize, width},
 };
-use crate::observe::{Kind, Level, LogLine};
+use crate::observe::{Content, Kind, Level, LogLine};
 
 /// Which times are shown with lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,13 @@ impl Layout {
             paint(hue(&log.handler), name),
             level(log.content.level)
         );
-        line(shown, &format!("{head}{}", self.words(log, margin)));
+        line(
+            shown,
+            &format!(
+                "{head}{}",
+                words(&log.content, self.breaks.then_some(margin))
+            ),
+        );
     }
 
     fn stamp(&mut self, shown: &mut String, at: Timestamp) -> String {
@@ -127,33 +133,34 @@ impl Layout {
             }
         }
     }
+}
 
-    fn words(&self, log: &LogLine, margin: usize) -> String {
-        let content = &log.content;
-        if content.kind != Kind::Own && content.level < Level::Error {
-            return paint(FAINT, inline(&content.message));
-        }
-        let message = if self.breaks {
+/// What a line says, safe for a terminal: in one line, or the lines of its message beyond a margin if there's one.
+pub(super) fn words(content: &Content, margin: Option<usize>) -> String {
+    if content.kind != Kind::Own && content.level < Level::Error {
+        return paint(FAINT, inline(&content.message));
+    }
+    let message = match margin {
+        Some(margin) => {
             let indent = format!("\n{}", " ".repeat(margin));
             sanitize(&content.message).replace('\n', &indent)
-        } else {
-            inline(&content.message).into_owned()
-        };
-        let mut words = match style(content.level) {
-            Some(style) => paint(style, message),
-            None => message,
-        };
-        let fields = content.fields.iter().filter(|_| content.has_message);
-        for (name, value) in fields {
-            let value = match value {
-                Value::String(text) => inline(text).into_owned(),
-                other => inline(&other.to_string()).into_owned(),
-            };
-            words.push(' ');
-            words.push_str(&paint(FAINT, format!("{}={value}", inline(name))));
         }
-        words
+        None => inline(&content.message).into_owned(),
+    };
+    let mut words = match style(content.level) {
+        Some(style) => paint(style, message),
+        None => message,
+    };
+    let fields = content.fields.iter().filter(|_| content.has_message);
+    for (name, value) in fields {
+        let value = match value {
+            Value::String(text) => inline(text).into_owned(),
+            other => inline(&other.to_string()).into_owned(),
+        };
+        words.push(' ');
+        words.push_str(&paint(FAINT, format!("{}={value}", inline(name))));
     }
+    words
 }
 
 /// The level in five columns.

@@ -59,6 +59,15 @@ pub fn access_group(scope: &Scope) -> String {
     format!("/wsless/{}/{}/access", scope.project, scope.stage)
 }
 
+/// The ARNs of all groups that the stage may have.
+pub fn arns(scope: &Scope) -> [String; 2] {
+    let access = format!("log-group:/wsless/{}/{}/*", scope.project, scope.stage);
+    [
+        scope.every_arn("logs", "log-group:/aws/lambda/"),
+        scope.arn("logs", &access),
+    ]
+}
+
 /// The stage's log groups.
 pub struct LogGroups;
 
@@ -81,13 +90,7 @@ impl Resource for LogGroups {
                     "TagResource",
                     "UntagResource",
                 ],
-                [
-                    scope.every_arn("logs", "log-group:/aws/lambda/"),
-                    scope.arn(
-                        "logs",
-                        &format!("log-group:/wsless/{}/{}/*", scope.project, scope.stage),
-                    ),
-                ],
+                arns(scope),
             ),
         ]
     }

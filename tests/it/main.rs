@@ -15,4 +15,5 @@ mod moto;
 mod pipeline;
 mod requests;
 mod stories;
+mod watching;
 mod zig;

@@ -17,7 +17,7 @@ use crate::aws::retry::Backoff;
 use crate::aws::sqs::Queue;
 use crate::aws::{Aws, percent_encode, refusal};
 use crate::environment::Environment;
-use crate::events::{Event, Record};
+use crate::events::{Event, Record, now_ms};
 use crate::log::{self, Field, Level};
 use crate::metrics::Metrics;
 use crate::registry::{OWN_ROOM, Retained, Store, is_reserved};
@@ -92,8 +92,8 @@ struct Sent {
     done: usize,
     /// Whether the time was up before the next message was tried: that isn't the connection's fault.
     late: bool,
-    /// Which of the messages the connection got.
-    reached: Vec<usize>,
+    /// Which of the messages the connection got, and when, in epoch milliseconds.
+    reached: Vec<(usize, u64)>,
     gone: u32,
     throttled: u32,
 }
@@ -140,7 +140,7 @@ impl Push {
             .map(|(lane, _)| lane.connection.as_str())
             .collect();
         let mut reached = vec![0_usize; sendable.len()];
-        for message in sent.iter().flat_map(|one| &one.reached) {
+        for (message, _) in sent.iter().flat_map(|one| &one.reached) {
             reached[*message] += 1;
         }
         for ((one, targets), reached) in sendable.iter().zip(&targets).zip(reached) {
@@ -162,7 +162,7 @@ impl Push {
             }
         }
         let sum = |what: fn(&Sent) -> u32| sent.iter().map(what).sum::<u32>();
-        [
+        let counts = [
             (
                 "PushSent",
                 sum(|s| u32::try_from(s.reached.len()).unwrap_or(u32::MAX)),
@@ -175,8 +175,13 @@ impl Push {
         .filter(|(_, count)| *count > 0)
         .fold(Metrics::new(), |metrics, (name, count)| {
             metrics.count(name, count)
-        })
-        .emit();
+        });
+        latencies(&sendable, &sent)
+            .into_iter()
+            .fold(counts, |metrics, latency| {
+                metrics.duration("MessageLatency", latency)
+            })
+            .emit();
         failed
     }
 
@@ -332,7 +337,7 @@ impl Push {
             }
             match post {
                 Post::Sent => {
-                    sent.reached.push(**message);
+                    sent.reached.push((**message, now_ms()));
                     sent.done += 1;
                     messages.next();
                 }
@@ -592,6 +597,21 @@ fn about(message: &ResultMessage) -> Vec<Field<'static>> {
         ("requestId", message.request.as_deref().into()),
         ("route", message.route.as_deref().into()),
     ]
+}
+
+/// How long it took from the frame that each message answers until the last of those who got it now had it: one value
+/// a message, however many it's for. Who gets it later counts then.
+fn latencies(sendable: &[Sendable], sent: &[Sent]) -> Vec<Duration> {
+    let mut last: Vec<Option<u64>> = vec![None; sendable.len()];
+    for (message, at) in sent.iter().flat_map(|lane| &lane.reached) {
+        last[*message] = last[*message].max(Some(*at));
+    }
+    sendable
+        .iter()
+        .zip(last)
+        .filter_map(|(one, last)| Some(last?.saturating_sub(one.message.received?)))
+        .map(Duration::from_millis)
+        .collect()
 }
 
 /// How one POST ended.

@@ -139,6 +139,11 @@ impl Server {
                     .attribute("connectedAt")
                     .and_then(|ms| ms.parse().ok()),
             ),
+            // A queue that another program fills has its own time only.
+            received: record
+                .attribute("requestTimeEpoch")
+                .and_then(|ms| ms.parse().ok())
+                .or_else(|| record.sent()),
             principal: record.attribute("principalId").map(str::to_owned),
             deadline,
             store: Arc::clone(&self.store),

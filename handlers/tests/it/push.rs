@@ -108,6 +108,38 @@ async fn each_message_leaves_a_line_that_names_whom_and_what_it_answers() {
 }
 
 #[tokio::test]
+async fn a_message_that_answers_a_frame_has_one_latency_whoever_it_is_for() {
+    let cloud = Cloud::start().await;
+    let function = Function::builtin(&cloud, "push", &[]);
+    cloud.script("@connections/gone", 9, 410, "");
+    let answers = |id: &str, to: Value| {
+        let received = std::time::SystemTime::now() - Duration::from_secs(3);
+        let received = received
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        let received = u64::try_from(received).unwrap();
+        raw(
+            id,
+            &json!({"version": 1, "to": to, "data": "x", "received": received}).to_string(),
+        )
+    };
+    let records = [
+        answers("one", to("a")),
+        answers("several", json!({"connections": ["a", "b", "c"]})),
+        answers("gone", to("gone")),
+        result("of-nobody", to("a"), "x"),
+    ];
+    assert!(cloud.invoke(batch(&records)).await.failures().is_empty());
+    let line = function.logged(&["PushSent"]).await;
+    assert_eq!(line["PushSent"], 5.0);
+    let latencies: Vec<f64> = serde_json::from_value(line["MessageLatency"].clone()).unwrap();
+    assert_eq!(latencies.len(), 2, "{line}");
+    let bound = 3_000.0..60_000.0;
+    assert!(latencies.iter().all(|ms| bound.contains(ms)), "{line}");
+}
+
+#[tokio::test]
 async fn one_connections_messages_keep_their_order() {
     let cloud = Cloud::start().await;
     let _function = Function::builtin(&cloud, "push", &[]);

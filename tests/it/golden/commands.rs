@@ -3,7 +3,7 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "init",
     "demo",
     "dev",
@@ -13,8 +13,10 @@ const COMMANDS: [&str; 17] = [
     "deploy",
     "destroy",
     "history",
-    "dlq",
+    "status",
+    "metrics",
     "logs",
+    "dlq",
     "unlock",
     "policy",
     "ci",
