@@ -1,5 +1,6 @@
 //! The live view of a stage: what it shows, and what keys do to that. Pure but for [`Screen`], which is the terminal.
 
+mod panels;
 mod screen;
 #[cfg(test)]
 mod tests;
