@@ -468,7 +468,7 @@ impl Report {
     /// Writes above whatever moves.
     fn write(&self, sink: &Mutex<Sink>, text: &str) {
         self.0.bars.suspend(|| {
-            let is_out = std::ptr::eq(sink, &self.0.out);
+            let is_out = std::ptr::eq(sink, &raw const self.0.out);
             let mut sink = progress::lock(sink);
             // A reader that went away is no reason to stop a deployment half-way.
             let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());

@@ -31,6 +31,10 @@ Examples:
   wsless logs echo push --since 2h --level warn
   wsless logs --connection L0SM9cOFvHcCIhw=   one connection, from handler to handler
   wsless logs --filter '{ $.tookMs > 1000 }' --output json")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Logs {
     /// The handlers; `access-log` is the API's [default: all]
     #[arg(value_name = "HANDLER")]

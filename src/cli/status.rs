@@ -75,7 +75,7 @@ impl Status {
             period_s: None,
             probes: !self.no_probe,
         };
-        let status = status::status(&aws, &project.manifest, stage, &reading).await;
+        let status = Box::pin(status::status(&aws, &project.manifest, stage, &reading)).await;
         phase.done("seen");
         report.status(&status);
         report.diagnostics(&warnings(&status.pulse.troubles));

@@ -151,7 +151,7 @@ impl Watch<'_> {
 
     /// What is so now, and the figures if those that are kept are old.
     async fn look(&self, since: Moment, fresh: Option<Kept>) -> (Result<Kept, Failure>, Pulse) {
-        let now = status::now(self.aws, self.manifest, self.stage);
+        let now = Box::pin(status::now(self.aws, self.manifest, self.stage));
         if let Some(kept) = fresh {
             return (Ok(kept), now.await);
         }

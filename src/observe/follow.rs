@@ -75,7 +75,7 @@ mod tests {
             since: at(0),
             until: at(600),
         };
-        let mut follow = Follow::after(&window, 60, Duration::from_secs(120));
+        let mut follow = Follow::after(&window, 60, Duration::from_mins(2));
         assert_eq!(follow.due(at(660)), None);
         assert_eq!(follow.due(at(660 + 121)), None);
         let told = follow.due(at(660 + 122)).expect("a period");

@@ -192,8 +192,8 @@ pub struct Reading {
 /// A stage's status. What can't be read is told in [`Pulse::troubles`].
 pub async fn status(aws: &Aws, manifest: &Manifest, stage: Stage, reading: &Reading) -> Status {
     let (looked, mut pulse) = join(
-        drift::look(aws, &stage.scope, &stage.stack),
-        pulse(aws, manifest, &stage, reading),
+        Box::pin(drift::look(aws, &stage.scope, &stage.stack)),
+        Box::pin(pulse(aws, manifest, &stage, reading)),
     )
     .await;
     // Only now: the probe's own connection isn't among those that are counted.
@@ -221,7 +221,7 @@ pub async fn status(aws: &Aws, manifest: &Manifest, stage: Stage, reading: &Read
 pub async fn pulse(aws: &Aws, manifest: &Manifest, stage: &Stage, reading: &Reading) -> Pulse {
     let (figures, now) = join(
         measured(aws, &stage.figures, reading),
-        now(aws, manifest, stage),
+        Box::pin(now(aws, manifest, stage)),
     )
     .await;
     let mut pulse = now;
@@ -242,7 +242,7 @@ pub async fn pulse(aws: &Aws, manifest: &Manifest, stage: &Stage, reading: &Read
 pub async fn now(aws: &Aws, manifest: &Manifest, stage: &Stage) -> Pulse {
     let scope = &stage.scope;
     let (open, queues, alarms) = join3(
-        open(aws, scope, manifest, Timestamp::now()),
+        Box::pin(open(aws, scope, manifest, Timestamp::now())),
         queues(aws, scope),
         alarms(aws, scope, &stage.stack),
     )

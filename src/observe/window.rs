@@ -108,7 +108,9 @@ impl Window {
         // What people count in.
         let round = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440].map(|minutes| minutes * 60);
         let fits = |period: &u32| {
-            *period >= finest && period % finest == 0 && self.seconds().div_ceil(*period) <= most
+            *period >= finest
+                && period.is_multiple_of(finest)
+                && self.seconds().div_ceil(*period) <= most
         };
         round.into_iter().find(fits).unwrap_or_else(|| {
             let day = 86_400;

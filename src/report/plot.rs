@@ -102,7 +102,8 @@ pub fn render(curves: &Curves, width: usize, height: usize) -> String {
         for (index, (name, _)) in panel.lines.iter().enumerate() {
             let style =
                 ansi(COLORS[index % COLORS.len()]).map_or(FAINT, anstyle::AnsiColor::on_default);
-            shown.push_str(&format!("  {}", paint(style, inline(name))));
+            shown.push_str("  ");
+            shown.push_str(&paint(style, inline(name)));
         }
         shown.push('\n');
         shown.push_str(&text(&chart(&panel, curves, width, height)));
@@ -198,9 +199,9 @@ fn text(buffer: &Buffer) -> String {
                 continue;
             };
             if cell.fg != color {
-                row.push_str(&format!("{}", anstyle::Reset));
+                row.push_str(&anstyle::Reset.to_string());
                 if let Some(fg) = ansi(cell.fg) {
-                    row.push_str(&format!("{}", fg.on_default()));
+                    row.push_str(&fg.on_default().to_string());
                 }
                 color = cell.fg;
             }

@@ -25,8 +25,7 @@ impl Curves {
     pub fn times(&self) -> Vec<Timestamp> {
         let (since, until) = (self.window.since.as_second(), self.window.until.as_second());
         let step = i64::from(self.period_s.max(1));
-        (0..)
-            .map(|index| since + index * step)
+        std::iter::successors(Some(since), |at| Some(at + step))
             .take_while(|at| *at < until)
             .filter_map(|at| Timestamp::from_second(at).ok())
             .collect()

@@ -88,13 +88,13 @@ fn deployed(status: &Status, now: Timestamp) -> String {
     let Some(record) = &status.deployed else {
         return "not by a recorded deployment".to_owned();
     };
-    let mut shown = format!(
+    let mut told = vec![format!(
         "#{}, {} ago ({}), by {}",
         record.number,
         ago(now, record.started_at),
         when(record.started_at),
         inline(&record.identity)
-    );
+    )];
     if let Some(commit) = &record.commit {
         let short: String = commit.chars().take(12).collect();
         let changed = if commit.ends_with('+') && !short.ends_with('+') {
@@ -102,15 +102,15 @@ fn deployed(status: &Status, now: Timestamp) -> String {
         } else {
             ""
         };
-        shown.push_str(&format!(", commit {}{changed}", inline(&short)));
+        told.push(format!("commit {}{changed}", inline(&short)));
     }
     if let Some(run) = &record.run {
-        shown.push_str(&format!(", {}", inline(run)));
+        told.push(inline(run).into_owned());
     }
     if !record.complete {
-        shown.push_str(&format!(", {}", paint(LOUD, "not to its end")));
+        told.push(paint(LOUD, "not to its end"));
     }
-    shown
+    told.join(", ")
 }
 
 fn drift(plan: Option<&Plan>) -> String {
@@ -157,15 +157,16 @@ fn alarms_in_short(alarms: &[Alarm]) -> String {
     if all == 0 {
         return "none".to_owned();
     }
-    let mut shown = if on == 0 {
+    let state = if on == 0 {
         format!("none of {all} is on")
     } else {
         paint(LOUD, format!("{on} of {all} on"))
     };
     if unknown > 0 {
-        shown.push_str(&format!(", {unknown} without data yet"));
+        format!("{state}, {unknown} without data yet")
+    } else {
+        state
     }
-    shown
 }
 
 fn figures(pulse: &Pulse, window: &Window) -> String {

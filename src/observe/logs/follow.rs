@@ -85,7 +85,7 @@ struct Poll {
 /// What was waited for.
 enum Done {
     Polled(Poll, Result<Page, Error>),
-    Live(Session, Step),
+    Live(Box<Session>, Step),
 }
 
 impl<'a> Follow<'a> {
@@ -151,7 +151,7 @@ impl<'a> Follow<'a> {
             })
             .collect();
         for groups in there.chunks(live::MOST_GROUPS) {
-            self.step(Session::new(groups.to_vec()));
+            self.step(Box::new(Session::new(groups.to_vec())));
         }
     }
 
@@ -209,7 +209,7 @@ impl<'a> Follow<'a> {
                     self.notes
                         .push_back(format!("The log group of {name} is gone; waiting for it."));
                 }
-                self.again(poll);
+                self.again(&poll);
             }
             Done::Polled(poll, Err(error)) => {
                 if !passes(&error) {
@@ -220,7 +220,7 @@ impl<'a> Follow<'a> {
                     self.notes.push_back(words.clone());
                     self.trouble = Some(words);
                 }
-                self.again(poll);
+                self.again(&poll);
             }
             Done::Live(session, Step::Events(events)) => {
                 let trusted = self.gap + AFTER_GAP;
@@ -276,11 +276,12 @@ impl<'a> Follow<'a> {
     }
 
     /// The same window from its beginning, in a while.
-    fn again(&mut self, poll: Poll) {
+    fn again(&mut self, poll: &Poll) {
         self.poll(Poll {
+            group: poll.group,
+            from: poll.from,
             token: None,
             at: Instant::now() + LATER,
-            ..poll
         });
     }
 
@@ -298,7 +299,7 @@ impl<'a> Follow<'a> {
         }));
     }
 
-    fn step(&mut self, mut session: Session) {
+    fn step(&mut self, mut session: Box<Session>) {
         let (aws, query) = (self.aws, self.query);
         self.work.push(Box::pin(async move {
             let step = session.step(aws, query).await;
