@@ -360,7 +360,7 @@ impl Aws {
             identity,
             credentials: config.credentials_provider(),
             has_own_endpoint: config.endpoint_url().is_some(),
-            limits: limit::Limits::default(),
+            limits: limit::Limits::new(config.endpoint_url().is_some()),
             api_changes: tokio::sync::Mutex::new(()),
         }
     }

@@ -17,12 +17,16 @@ mod failure;
 mod history;
 mod init;
 mod local;
+mod logs;
 mod man;
+mod metrics;
 mod plan;
 mod policy;
 mod schema;
 mod signals;
+mod status;
 mod unlock;
+mod watch;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -160,6 +164,9 @@ enum Command {
     Connect(connect::Connect),
     Doctor(doctor::Doctor),
     History(history::History),
+    Status(status::Status),
+    Metrics(metrics::Metrics),
+    Logs(logs::Logs),
     Dlq(dlq::Dlq),
     Unlock(unlock::Unlock),
     Policy(policy::Policy),
@@ -233,6 +240,9 @@ fn run(cli: &Cli, report: &Report) -> Result<u8, Failure> {
         Command::Connect(command) => block_on(command.run(global, report)),
         Command::Doctor(command) => block_on(command.run(global, report)),
         Command::History(command) => block_on(command.run(global, report)),
+        Command::Status(command) => block_on(command.run(global, report)),
+        Command::Metrics(command) => block_on(command.run(global, report)),
+        Command::Logs(command) => block_on(command.run(global, report)),
         Command::Dlq(command) => block_on(command.run(global, report)),
         Command::Unlock(command) => block_on(command.run(global, report)),
         Command::Policy(command) => block_on(command.run(global, report)),

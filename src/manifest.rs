@@ -25,6 +25,7 @@ use std::{collections::HashSet, ops::Range, sync::Arc};
 
 pub use model::*;
 pub use schema::schema;
+pub use suggest::nearest;
 
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 use document::Reader;

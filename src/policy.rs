@@ -86,9 +86,18 @@ pub fn deployer(stack: &Stack, types: &[&dyn Resource], scope: &Scope, purpose: 
 /// Whether an action changes nothing, which AWS's names tell.
 fn only_reads(action: &str) -> bool {
     let name = action.split_once(':').map_or(action, |(_, name)| name);
-    ["Describe", "Filter", "GET", "Get", "List", "Scan"]
-        .iter()
-        .any(|verb| name.starts_with(verb))
+    [
+        "Describe",
+        "Filter",
+        "GET",
+        "Get",
+        "List",
+        "Query",
+        "Scan",
+        "StartLiveTail",
+    ]
+    .iter()
+    .any(|verb| name.starts_with(verb))
 }
 
 /// The trust policy of a role that GitHub's workflows of a repository take: those of a branch, and pull requests if they
@@ -174,8 +183,10 @@ mod tests {
         for watching in [
             "cloudwatch:DescribeAlarms",
             "cloudwatch:GetMetricData",
+            "dynamodb:Query",
             "lambda:GetAccountSettings",
             "logs:FilterLogEvents",
+            "logs:StartLiveTail",
             "sqs:GetQueueAttributes",
         ] {
             assert!(planning.contains(watching), "{watching}");

@@ -175,10 +175,7 @@ impl Project {
 
     /// The stack of the project's stage.
     pub fn stack(&self, codes: &Codes, scope: &Scope) -> Result<Stack, Diagnostic> {
-        stack::stack(&self.manifest, codes, scope).map_err(|error| {
-            Diagnostic::error("stack::inconsistent", error.to_string())
-                .note("this is a mistake in wsless, not in your project")
-        })
+        stack(&self.manifest, codes, scope)
     }
 
     /// The commit that is checked out, with `+` if files differ from it; nothing outside of git.
@@ -205,6 +202,20 @@ impl Project {
             format!("{commit}+")
         })
     }
+}
+
+/// The stack of a manifest's stage.
+pub fn stack(manifest: &Manifest, codes: &Codes, scope: &Scope) -> Result<Stack, Diagnostic> {
+    stack::stack(manifest, codes, scope).map_err(|error| {
+        Diagnostic::error("stack::inconsistent", error.to_string())
+            .note("this is a mistake in wsless, not in your project")
+    })
+}
+
+/// The names of a stage's functions: its handlers and the built-in ones.
+pub fn functions(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    let handlers = manifest.handlers.keys().map(manifest::HandlerName::as_str);
+    handlers.chain(stack::builtins(manifest))
 }
 
 /// The address that clients connect to; nothing without a stage to connect to.

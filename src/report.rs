@@ -3,12 +3,16 @@
 //! What to show is decided in pure functions that return strings (one file each kind of thing); only [`Report`] writes.
 //! People read results on standard output, everything else on standard error. Machines (`--output json`) read standard
 //! output: one JSON object a line and nothing else, see [`json`]. It knows the values of `diagnostic`, `dead_letters`,
-//! `engine` and `aws::Error`, and nothing of the manifest, the stack or any resource type.
+//! `engine`, `observe` and `aws::Error` and what figures are (`stack::figures`), and nothing of the manifest, the rest of
+//! the stack or any resource type.
 
 use std::{
     borrow::Cow,
     io::{self, IsTerminal, Write},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anstream::{AutoStream, adapter::strip_str};
@@ -16,7 +20,13 @@ use dialoguer::console::Term;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 
-use crate::{dead_letters::DeadLetter, diagnostic::Diagnostic, engine::plan::Plan};
+use crate::{
+    dead_letters::DeadLetter,
+    diagnostic::Diagnostic,
+    engine::plan::Plan,
+    observe::{series::Cost, status::Status},
+    stack::figures::Figure,
+};
 
 mod dead_letter;
 mod diagnostic;
@@ -26,26 +36,35 @@ mod editor;
 mod frame;
 mod highlight;
 pub mod json;
-pub mod log;
+pub mod live;
+mod log;
 mod markdown;
 mod phase;
 mod plan;
+mod plot;
 mod progress;
 mod prompt;
+mod series;
+mod status;
 mod summary;
+mod svg;
 mod table;
 pub mod text;
 
 pub use doctor::{Checked, Found, Mark};
-pub use editor::Lines;
+pub use editor::TypedLines;
 pub use frame::{Frame, Way};
+pub use log::{Lines, Times};
 pub use phase::Phase;
 pub use plan::Forces;
 pub use progress::Progress;
+pub use series::Curves;
 pub use summary::{Summary, Tally};
 
 /// The columns of what isn't written to a terminal.
 const NO_TERMINAL_WIDTH: usize = 100;
+/// The rows of a picture.
+const PLOT_HEIGHT: usize = 10;
 
 /// Who reads standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +122,8 @@ struct Inner {
     err: Mutex<Sink>,
     out_color: bool,
     err_color: bool,
+    out_is_terminal: bool,
+    out_is_closed: AtomicBool,
     width: Option<usize>,
     mode: Mode,
     bars: MultiProgress,
@@ -151,6 +172,8 @@ impl Report {
             options,
             out_color: color(AutoStream::choice(&out)),
             err_color: color(AutoStream::choice(&err)),
+            out_is_terminal: out.is_terminal(),
+            out_is_closed: AtomicBool::new(false),
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
             width,
@@ -171,6 +194,8 @@ impl Report {
             options,
             out_color: color,
             err_color: color,
+            out_is_terminal: false,
+            out_is_closed: AtomicBool::new(false),
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
             width: None,
@@ -191,6 +216,16 @@ impl Report {
     /// How many `-v` were given.
     pub fn verbose(&self) -> u8 {
         self.0.options.verbose
+    }
+
+    /// Whether people sit at a terminal: it shows what's printed, and their keys are read.
+    pub fn is_on_terminal(&self) -> bool {
+        !self.is_json() && io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Whether standard output is coloured.
+    pub fn has_color(&self) -> bool {
+        self.0.out_color
     }
 
     /// Whether standard error is coloured: what to tell cargo, whose lines a [`Phase`] passes on.
@@ -288,17 +323,95 @@ impl Report {
         }
     }
 
-    /// A line that a handler logged, on standard output. The handlers' names take `width` columns.
-    pub fn log_line(&self, handler: &str, width: usize, text: &str) {
+    /// Where lines that these handlers logged are shown, on standard output.
+    pub fn log<'n>(&self, handlers: impl IntoIterator<Item = &'n str>, times: Times) -> Lines {
+        Lines::new(self, handlers, times)
+    }
+
+    /// Whether whoever read standard output has gone, as `head` does when it has enough.
+    pub fn is_out_closed(&self) -> bool {
+        self.0.out_is_closed.load(Ordering::Relaxed)
+    }
+
+    /// A stage's status, and what looking cost.
+    pub fn status(&self, found: &Status) {
         if self.is_json() {
-            let fields = json!({ "handler": handler, "text": text.trim_end() });
-            self.record("log", fields);
+            self.result("status", status::fields(found));
             return;
         }
-        let name = text::inline(handler);
-        let gap = " ".repeat(width.saturating_sub(text::width(&name)));
-        let name = text::paint(text::hue(handler), name);
-        self.print_out(&format!("{name}{gap}  {}\n", log::render(text)));
+        let now = jiff::Timestamp::now();
+        self.print_out(&status::render(found, now, self.0.width));
+        self.cost(found.pulse.cost);
+    }
+
+    /// What reading figures costs; nothing for machines, who are given the number.
+    pub fn cost(&self, cost: Cost) {
+        if !self.is_json() {
+            self.print_err(&format!(
+                "{}\n",
+                text::paint(text::FAINT, status::cost(cost))
+            ));
+        }
+    }
+
+    /// Which figures there are.
+    pub fn figures(&self, figures: &[Figure]) {
+        for figure in figures {
+            let fields = json!({
+                "figure": figure.name(),
+                "statistic": figure.statistic,
+                "unit": figure.unit.as_str(),
+            });
+            if self.is_json() {
+                self.result("metrics", fields);
+            }
+        }
+        if !self.is_json() {
+            self.print_out(&series::list(figures, self.0.width));
+        }
+    }
+
+    /// Figures over time, as tables.
+    pub fn curves(&self, curves: &Curves) {
+        if self.is_json() {
+            self.curves_for_machines(curves);
+        } else {
+            self.print_out(&series::tables(curves, self.0.width));
+        }
+    }
+
+    /// Figures over time that go on; `first` says that no period of them was shown before.
+    pub fn growing_curves(&self, curves: &Curves, first: bool) {
+        if self.is_json() {
+            self.curves_for_machines(curves);
+        } else {
+            self.print_out(&series::growing(curves, first));
+        }
+    }
+
+    fn curves_for_machines(&self, curves: &Curves) {
+        for figure in &curves.figures {
+            self.result("metrics", series::fields(curves, figure));
+        }
+    }
+
+    /// The same as CSV, whoever reads.
+    pub fn csv(&self, curves: &Curves, first: bool) {
+        if first {
+            self.print_out(&series::csv_header(curves));
+        }
+        self.print_out(&series::csv_rows(curves));
+    }
+
+    /// The same as pictures in the terminal.
+    pub fn plot(&self, curves: &Curves) {
+        let width = self.0.width.unwrap_or(NO_TERMINAL_WIDTH);
+        self.print_out(&plot::render(curves, width, PLOT_HEIGHT));
+    }
+
+    /// The same as a picture for a file.
+    pub fn svg(&self, curves: &Curves, title: &str) -> String {
+        svg::render(curves, title)
     }
 
     /// A message that failed every time. Machines are given it by [`Report::result`].
@@ -370,10 +483,13 @@ impl Report {
             return;
         }
         self.0.bars.suspend(|| {
+            let is_out = std::ptr::eq(sink, &raw const self.0.out);
             let mut sink = progress::lock(sink);
             // A reader that went away is no reason to stop a deployment half-way.
-            let _ = sink.write_all(text.as_bytes());
-            let _ = sink.flush();
+            let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+            if is_out && written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                self.0.out_is_closed.store(true, Ordering::Relaxed);
+            }
         });
     }
 

@@ -24,6 +24,7 @@ pub mod alias;
 pub mod api;
 mod api_gateway;
 pub mod authorizer;
+pub mod dashboard;
 pub mod deployment;
 pub mod event_source_mapping;
 pub mod function;
@@ -49,6 +50,7 @@ pub const ALL: &[&dyn Resource] = &[
     &function_policy::FunctionPolicies,
     &event_source_mapping::EventSourceMappings,
     &alarm::Alarms,
+    &dashboard::Dashboards,
     &account_logging::AccountLoggings,
     &api::Apis,
     &authorizer::Authorizers,

@@ -4,6 +4,8 @@
 
 mod access;
 mod alarms;
+mod dashboard;
+pub mod figures;
 mod gateway;
 mod handlers;
 mod template;
@@ -12,7 +14,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::template::sqs_template;
+pub use self::{handlers::ROOM_INDEX, template::sqs_template};
 use crate::{
     engine::{
         address::Address,
@@ -103,6 +105,7 @@ pub fn stack(manifest: &Manifest, codes: &Codes, scope: &Scope) -> Result<Stack,
     }
     draft.routes();
     draft.alarms();
+    draft.dashboard();
     Ok(draft.builder.build()?)
 }
 

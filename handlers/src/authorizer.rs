@@ -104,8 +104,9 @@ where
                     request.source_ip(),
                 );
                 let context = context(&request, &environment, invocation.deadline);
-                let decision =
-                    serve::guarded(&context, handler(handshake, context.clone())).await?;
+                let decision = serve::guarded(&context, handler(handshake, context.clone()))
+                    .await
+                    .inspect_err(|error| context.log(Level::Error, &error.to_string()))?;
                 let word = if decision.allow { "allowed" } else { "denied" };
                 context.log(
                     Level::Info,

@@ -5,8 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::log::{self, Level};
+use crate::events::{now_ms, time};
+use crate::log::{self, Field, Level};
 use crate::registry::{Item, Registry, Retained, Store};
+
+tokio::task_local! {
+    /// The message that a task works on, for the line of a panic.
+    static CURRENT: Context;
+}
 
 /// Everything about a message but its text. Cheap to clone.
 ///
@@ -21,6 +27,7 @@ pub(crate) struct Inner {
     pub route: String,
     pub stage: String,
     pub connected_at: Option<SystemTime>,
+    pub received: Option<u64>,
     pub principal: Option<String>,
     pub deadline: Instant,
     pub store: Arc<Store>,
@@ -56,6 +63,16 @@ impl Context {
         self.0.connected_at
     }
 
+    /// When API Gateway received the message, where that's known; `None` for the opening and the closing of a connection.
+    pub fn received_at(&self) -> Option<SystemTime> {
+        time(self.0.received)
+    }
+
+    /// The same, in epoch milliseconds.
+    pub(crate) fn received(&self) -> Option<u64> {
+        self.0.received
+    }
+
     /// Whom the authorizer found the client to be; `None` without an authorizer.
     pub fn principal(&self) -> Option<&str> {
         self.0.principal.as_deref()
@@ -87,13 +104,31 @@ impl Context {
     }
 
     pub(crate) fn log(&self, level: Level, message: &str) {
-        let fields = [
+        self.log_with(level, message, &[]);
+    }
+
+    /// The same with more fields.
+    pub(crate) fn log_with(&self, level: Level, message: &str, more: &[Field<'_>]) {
+        let mut fields = self.fields();
+        fields.extend_from_slice(more);
+        log::write(level, message, &fields);
+    }
+
+    /// What every line about the message carries: by it `wsless logs` follows a connection, or a message.
+    fn fields(&self) -> Vec<Field<'static>> {
+        [
             ("connectionId", self.connection_id()),
             ("requestId", self.request_id()),
             ("route", self.route()),
             ("stage", self.stage()),
-        ];
-        log::write(level, message, &fields);
+        ]
+        .map(|(name, value)| (name, value.into()))
+        .to_vec()
+    }
+
+    /// A future whose panics are told as being about this message.
+    pub(crate) fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, future)
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -111,6 +146,7 @@ impl Context {
             route: "$default".into(),
             stage: "test".into(),
             connected_at: Some(SystemTime::now()),
+            received: Some(now_ms()),
             principal: None,
             deadline: Instant::now() + Duration::from_mins(1),
             store: Arc::new(store),
@@ -151,6 +187,11 @@ impl Context {
             ..(*self.0).clone()
         })
     }
+}
+
+/// The fields of the message that this task works on; none outside of a handler.
+pub(crate) fn fields_of_current() -> Vec<Field<'static>> {
+    CURRENT.try_with(Context::fields).unwrap_or_default()
 }
 
 #[cfg(test)]

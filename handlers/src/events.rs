@@ -63,6 +63,19 @@ impl Record {
         sent.as_str()?.parse().ok()
     }
 
+    /// How long it waited in the queue, in milliseconds, where that's known.
+    pub fn waited_ms(&self) -> Option<u64> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        let now = u64::try_from(now.as_millis()).ok()?;
+        Some(now.saturating_sub(self.sent()?))
+    }
+
+    /// The so-manieth try, if it isn't the first.
+    pub fn attempt(&self) -> Option<u32> {
+        let count = self.attributes.as_ref()?.get("ApproximateReceiveCount")?;
+        count.as_str()?.parse().ok().filter(|count| *count > 1)
+    }
+
     pub fn is_fifo(&self) -> bool {
         std::path::Path::new(&self.event_source_arn)
             .extension()
@@ -115,6 +128,14 @@ impl RequestContext {
             .filter(|p| !p.is_empty())
             .map(str::to_owned)
     }
+}
+
+/// Now, in epoch milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
 /// A time given in epoch milliseconds.

@@ -42,7 +42,7 @@ mod serve;
 pub use authorizer::{Decision, serve_authorizer};
 pub use context::Context;
 pub use message::{Close, Handshake, Message};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Unit};
 pub use publisher::Publisher;
 pub use registry::{Member, Registry, RegistryError};
 pub use reply::Reply;

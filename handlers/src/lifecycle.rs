@@ -50,6 +50,7 @@ pub(crate) async fn answer(
         Some(Answer::Refuse { status, body }) => {
             store.remove(context.connection_id()).await?;
             context.log(Level::Info, &format!("connection refused: {status}"));
+            refused(status);
             Ok(json!({"statusCode": status, "body": body}))
         }
         accepted => {
@@ -87,7 +88,15 @@ pub(crate) fn refuse_origin(context: &Context, handshake: &Handshake) -> Value {
         Level::Warn,
         &format!("connection refused: origin {origin} isn't among allowed-origins"),
     );
+    refused(403);
     json!({"statusCode": 403, "body": json!({"message": "Forbidden"}).to_string()})
+}
+
+fn refused(status: u16) {
+    Metrics::new()
+        .count("ConnectionsRefused", 1)
+        .property("status", status)
+        .emit();
 }
 
 /// Why a connection closed.
@@ -118,6 +127,14 @@ pub(crate) async fn forget(
     metrics
         .property("closeCode", close.code.map_or(Value::Null, Value::from))
         .emit();
+    if let (Store::Off, Some(opened)) = (store, event.connected_at) {
+        // Nobody else knows how many are open. No connection lasts longer than two hours: of those that opened since
+        // then, the ones that this doesn't count are.
+        Metrics::new()
+            .count("ConnectionsClosedByOpening", 1)
+            .at(opened)
+            .emit();
+    }
     let code = close
         .code
         .map_or_else(|| "no code".to_owned(), |code| code.to_string());

@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::context;
+
 /// How much a line matters. The words are those that Lambda's own log-level filters know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -22,17 +24,21 @@ impl Level {
     }
 }
 
+/// A field of a line.
+pub(crate) type Field<'a> = (&'a str, Value);
+
 /// Writes a line. Fields without a value are left out.
-pub(crate) fn write(level: Level, message: &str, fields: &[(&str, &str)]) {
+pub(crate) fn write(level: Level, message: &str, fields: &[Field<'_>]) {
     line(&render(level, message, fields));
 }
 
-fn render(level: Level, message: &str, fields: &[(&str, &str)]) -> String {
+fn render(level: Level, message: &str, fields: &[Field<'_>]) -> String {
     let mut object = Map::new();
     object.insert("level".into(), level.word().into());
     object.insert("message".into(), message.into());
-    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
-        object.insert((*name).into(), (*value).into());
+    let is_empty = |value: &Value| value.is_null() || value.as_str() == Some("");
+    for (name, value) in fields.iter().filter(|(_, value)| !is_empty(value)) {
+        object.insert((*name).into(), value.clone());
     }
     Value::Object(object).to_string()
 }
@@ -46,8 +52,7 @@ pub(crate) fn line(text: &str) {
     let _ = std::io::stdout().lock().write_all(&bytes);
 }
 
-/// Makes a panic a log line like every other, with the place it came from. Which message it was about is said by
-/// the line that reports that message's failure.
+/// Makes a panic a log line like every other, with the place it came from and the message it was about.
 pub(crate) fn panics_as_lines() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
@@ -55,11 +60,9 @@ pub(crate) fn panics_as_lines() {
             .map(ToString::to_string)
             .unwrap_or_default();
         let words = panic_words(panic.payload());
-        write(
-            Level::Error,
-            &format!("panic: {words}"),
-            &[("location", &place)],
-        );
+        let mut fields = context::fields_of_current();
+        fields.push(("location", place.into()));
+        write(Level::Error, &format!("panic: {words}"), &fields);
     }));
 }
 
@@ -81,13 +84,19 @@ mod tests {
         let line = render(
             Level::Warn,
             "two\nlines \"quoted\"",
-            &[("route", "say"), ("stage", "")],
+            &[
+                ("route", "say".into()),
+                ("stage", "".into()),
+                ("tookMs", 7.into()),
+                ("principal", Value::Null),
+            ],
         );
         assert!(!line.contains('\n'), "{line}");
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["level"], "WARN");
         assert_eq!(value["message"], "two\nlines \"quoted\"");
         assert_eq!(value["route"], "say");
-        assert!(value.get("stage").is_none());
+        assert_eq!(value["tookMs"], 7);
+        assert!(value.get("stage").is_none() && value.get("principal").is_none());
     }
 }

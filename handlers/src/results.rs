@@ -34,6 +34,8 @@ const GROUP_CHARS: usize = 128;
 ///   for the same room, and given to handlers that ask for it ([`Registry::retained`](crate::Registry::retained)).
 ///   Other messages' texts aren't kept.
 /// - `request`, `route` (optional): what this answers; they appear in `push`'s log lines.
+/// - `received` (optional): when API Gateway received the frame that this answers, in epoch milliseconds. From then on
+///   `push` counts the metric `MessageLatency`.
 /// - `tries` (optional, 0): how often `push` has tried in vain to reach those that `to` names. Only `push` writes it, when
 ///   it puts a message back for those who missed it; it gives them up after the fifth time.
 ///
@@ -55,6 +57,9 @@ pub struct ResultMessage {
     /// The route that the request came by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
+    /// When the frame that this answers was received, in epoch milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
     /// How often those that it's for were tried in vain, in messages before this one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) tries: u32,
@@ -129,6 +134,7 @@ impl ResultMessage {
             retained: false,
             request: None,
             route: None,
+            received: None,
             tries: 0,
         }
     }
@@ -237,11 +243,12 @@ mod tests {
             r#"{"version":1,"to":{"room":"lobby"},"data":"hi"}"#
         );
         message.request = Some("r=".into());
+        message.received = Some(1_700_000_000_000);
         message.to = To::All(true);
         let text = serde_json::to_string(&message).unwrap();
         assert_eq!(
             text,
-            r#"{"version":1,"to":{"all":true},"data":"hi","request":"r="}"#
+            r#"{"version":1,"to":{"all":true},"data":"hi","request":"r=","received":1700000000000}"#
         );
         assert_eq!(ResultMessage::parse(&text).unwrap(), message);
         message.tries = 2;

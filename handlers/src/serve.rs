@@ -19,8 +19,9 @@ use crate::context::{Context, Inner};
 use crate::environment::Environment;
 use crate::events::{self, Event, RequestContext};
 use crate::lifecycle;
-use crate::log::{self, Level};
+use crate::log::{self, Field, Level};
 use crate::message::{Handshake, Message};
+use crate::metrics::{Metrics, since};
 use crate::registry::Store;
 use crate::reply::{Reply, Target};
 use crate::results::{ResultMessage, To};
@@ -163,7 +164,26 @@ impl Server {
     }
 
     async fn direct(&self, context: &Context, text: String) -> Result<Value, Error> {
+        let answer = self.answer(context, text).await;
+        let mut metrics = Metrics::new().count("DirectMessages", 1);
+        if matches!(answer, Ok(Some(_))) {
+            metrics = metrics.count("DirectAnswers", 1);
+            if let Some(received) = context.received() {
+                metrics = metrics.duration("MessageLatency", since(received));
+            }
+        }
+        metrics.emit();
+        Ok(match answer? {
+            Some(body) => json!({"statusCode": 200, "body": body}),
+            None => json!({"statusCode": 200}),
+        })
+    }
+
+    /// The text that is sent back at once; everything else goes to the results queue.
+    async fn answer(&self, context: &Context, text: String) -> Result<Option<String>, Error> {
+        let began = Instant::now();
         let reply = self.call(Message::new(text), context).await?;
+        handled(context, began, &reply, &[]);
         let (to_sender, others) = split(reply.sends);
         let mut to_sender = to_sender.into_iter();
         let body = to_sender.next();
@@ -174,10 +194,7 @@ impl Server {
         }
         self.send(context, context.request_id(), more.chain(others).collect())
             .await?;
-        Ok(match body {
-            Some(body) => json!({"statusCode": 200, "body": body}),
-            None => json!({"statusCode": 200}),
-        })
+        Ok(body)
     }
 
     async fn call(&self, message: Message, context: &Context) -> Result<Reply, Error> {
@@ -219,7 +236,7 @@ pub(crate) async fn guarded<T: Send + 'static>(
     future: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     let margin = (context.remaining() / 5).min(Duration::from_secs(1));
-    let mut task = tokio::spawn(future);
+    let mut task = tokio::spawn(context.clone().scope(future));
     let Ok(joined) = tokio::time::timeout_at(context.deadline() - margin, &mut task).await else {
         task.abort();
         return Err("the handler was not done in the function's time".into());
@@ -233,6 +250,21 @@ pub(crate) async fn guarded<T: Send + 'static>(
         .into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Says that a message was handled: without it nothing would tell that it came this far.
+fn handled(context: &Context, began: Instant, reply: &Reply, more: &[Field<'_>]) {
+    let mut fields = vec![
+        ("tookMs", milliseconds(began.elapsed()).into()),
+        ("replies", reply.sends.len().into()),
+    ];
+    fields.extend_from_slice(more);
+    context.log_with(Level::Info, "handled", &fields);
+}
+
+/// A duration as log lines have it.
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The context of a WebSocket event.
@@ -252,6 +284,9 @@ pub(crate) fn context(
             request.stage.clone()
         },
         connected_at: events::time(request.connected_at),
+        received: request
+            .request_time_epoch
+            .filter(|_| request.event_type == "MESSAGE"),
         principal: request.principal(),
         deadline,
         store,
@@ -283,6 +318,7 @@ fn entries(
             message.check_size()?;
             message.request = Some(context.request_id().to_owned());
             message.route = Some(context.route().to_owned());
+            message.received = context.received();
             Ok(message.entry(format!("{key}-{i}")))
         })
         .collect()

@@ -2,8 +2,8 @@
 //!
 //! Rates: API Gateway's control plane 10 a second with bursts of 40, for the whole account and region, CreateDeployment
 //! one in 5 s [DG limits]; Lambda's control plane 15 a second, GetFunction 100 [LDG limits]; PutMetricAlarm and
-//! DeleteAlarms 3, DescribeAlarms 9 [CWG limits]; Logs' group operations about 10 [LOGSG]. The others publish no fixed
-//! number; theirs are what accounts are seen to take, and a throttled call is retried anyway.
+//! DeleteAlarms 3, DescribeAlarms 9 [CWG limits]; Logs' group operations about 10, FilterLogEvents 5 [LOGSG]. The others
+//! publish no fixed number; theirs are what accounts are seen to take, and a throttled call is retried anyway.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -66,12 +66,15 @@ pub(super) struct Limits {
     alarm_writes: Bucket,
     alarm_reads: Bucket,
     logs: Bucket,
+    log_events: Bucket,
     dynamodb: Bucket,
     queues: Bucket,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// Those of AWS. At an endpoint of the user's own, events are read as fast as they're given: lines are followed there
+    /// as they come.
+    pub(super) fn new(own_endpoint: bool) -> Self {
         Self {
             api_gateway: Bucket::new(10.0, 40.0),
             create_deployment: Bucket::new(0.2, 1.0),
@@ -81,13 +84,17 @@ impl Default for Limits {
             alarm_writes: Bucket::new(3.0, 20.0),
             alarm_reads: Bucket::new(9.0, 40.0),
             logs: Bucket::new(10.0, 30.0),
+            // One is left for whoever else looks.
+            log_events: if own_endpoint {
+                Bucket::new(100.0, 100.0)
+            } else {
+                Bucket::new(4.0, 5.0)
+            },
             dynamodb: Bucket::new(10.0, 20.0),
             queues: Bucket::new(50.0, 200.0),
         }
     }
-}
 
-impl Limits {
     /// Waits until `operation` may be called.
     pub(super) async fn acquire(&self, operation: Operation) {
         let buckets: &[&Bucket] = match (operation.service, operation.name) {
@@ -100,6 +107,7 @@ impl Limits {
             (Service::Iam, _) => &[&self.iam],
             (Service::CloudWatch, "PutMetricAlarm" | "DeleteAlarms") => &[&self.alarm_writes],
             (Service::CloudWatch, _) => &[&self.alarm_reads],
+            (Service::Logs, "FilterLogEvents") => &[&self.log_events],
             (Service::Logs, _) => &[&self.logs],
             (Service::DynamoDb, _) => &[&self.dynamodb],
             (Service::Sqs, _) => &[&self.queues],
@@ -122,7 +130,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_at_once_and_the_rest_at_the_rate() {
-        let limits = Limits::default();
+        let limits = Limits::new(false);
         let operation = Operation::read(Service::ApiGatewayV2, "GetApis");
         let start = Instant::now();
         for _ in 0..40 {
@@ -139,7 +147,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn two_deployments_are_five_seconds_apart() {
-        let limits = Limits::default();
+        let limits = Limits::new(false);
         let operation = Operation::create(Service::ApiGatewayV2, "CreateDeployment");
         let start = Instant::now();
         limits.acquire(operation).await;

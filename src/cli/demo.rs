@@ -16,9 +16,9 @@ use crate::{
     dev::{Deployed, Target},
     diagnostic::Diagnostic,
     engine::apply::Stop,
-    observe,
+    observe::{self, Kind, LogLine},
     project::Project,
-    report::{Report, Summary, log},
+    report::{Report, Summary, Times},
     template::{self, Template},
 };
 
@@ -239,26 +239,25 @@ impl Story<'_> {
             .map(crate::manifest::HandlerName::as_str)
             .chain(crate::stack::builtins(&project.manifest))
             .collect();
-        let width = functions.iter().map(|name| name.len()).max().unwrap_or(0);
         // A function's lines are there a moment after it answered.
         let began = Instant::now();
         let lines = loop {
             let lines =
                 observe::recent(target.aws(), &scope, functions.iter().copied(), since).await?;
-            let told = |line: &observe::LogLine| {
-                !log::is_lambdas(&line.text) && !log::is_metric(&line.text)
-            };
+            let told = |line: &LogLine| line.content.kind == Kind::Own;
             if lines.iter().any(told) || began.elapsed() > LOGGED {
                 break lines;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
-        let told = lines
+        let told: Vec<_> = lines
             .iter()
-            .filter(|line| !log::is_metric(&line.text) && !log::is_frame(&line.text));
-        for line in told.rev().take(12).collect::<Vec<_>>().into_iter().rev() {
-            self.report.log_line(&line.handler, width, &line.text);
-        }
+            .filter(|line| matches!(line.content.kind, Kind::Own | Kind::Report))
+            .collect();
+        let last = &told[told.len().saturating_sub(12)..];
+        self.report
+            .log(functions, Times::None)
+            .show(last.iter().copied());
         Ok(())
     }
 

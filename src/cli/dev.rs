@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::{
@@ -18,8 +19,9 @@ use crate::{
     dev::{Deployed, Target, Watch},
     diagnostic::Diagnostic,
     engine::apply::Stop,
+    observe::{Kind, LogLine},
     project::{self, Project},
-    report::{Report, Summary, log},
+    report::{Report, Summary, Times},
 };
 
 /// Run the project on this machine, and redeploy what changes
@@ -170,7 +172,7 @@ fn follow(
         project.manifest.project.name, project.stage
     );
     following.spawn(async move {
-        let mut width = 0;
+        let mut lines = report.log([], Times::None);
         loop {
             let followed = follower.next().await;
             if followed.missed > 0 {
@@ -179,17 +181,18 @@ fn follow(
                     followed.missed
                 ));
             }
-            for line in followed.lines {
-                let Some(handler) = line.group.strip_prefix(&functions) else {
-                    continue;
+            let logged = followed.lines.into_iter().filter_map(|line| {
+                let handler = line.group.strip_prefix(&functions)?;
+                let at = Timestamp::from_millisecond(line.at.0).unwrap_or_default();
+                let line = LogLine::new(at, handler, &*line.message);
+                let is_wanted = match line.content.kind {
+                    Kind::Own => true,
+                    Kind::Frame | Kind::Report => report.verbose() > 0 || !line.content.is_noise(),
+                    Kind::Metric => false,
                 };
-                let hidden = log::is_lambdas(&line.message) && report.verbose() == 0;
-                if hidden || log::is_metric(&line.message) {
-                    continue;
-                }
-                width = width.max(handler.len());
-                report.log_line(handler, width, &line.message);
-            }
+                is_wanted.then_some(line)
+            });
+            lines.show(&logged.collect::<Vec<_>>());
         }
     });
 }

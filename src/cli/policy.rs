@@ -16,7 +16,7 @@ use crate::{
     after_help = "Examples:\n  wsless policy --stage prod > deploy.json\n  wsless policy --stage prod --read-only > plan.json\n  wsless policy --github me/chat --branch main > trust.json\n  wsless policy --account 123456789012 --region eu-west-1   without asking AWS"
 )]
 pub struct Policy {
-    /// What `plan` and `doctor` need, and nothing that changes anything
+    /// What `plan`, `status`, `metrics`, `logs` and `doctor` need, and nothing that changes anything
     #[arg(long)]
     read_only: bool,
     /// The account [default: that of the AWS credentials]

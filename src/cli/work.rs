@@ -116,13 +116,20 @@ pub async fn look(engine: &Engine<'_>, report: &Report) -> Result<(Look, Duratio
     Ok((look?, took))
 }
 
-/// Shows a plan.
+/// Shows a plan, and what it would cost that isn't for use.
 pub fn show(plan: &Plan, scope: &Scope, report: &Report) {
     let title = format!(
         "{} of {} in {}",
         scope.stage, scope.project, scope.identity.region
     );
     report.plan(plan, &forces, &title);
+    let makes_dashboard = plan.effective().any(|change| {
+        change.address.kind() == resource::dashboard::KIND && change.action == Action::Create
+    });
+    if makes_dashboard {
+        report
+            .note("An account's first three dashboards cost nothing, each further one $3 a month.");
+    }
 }
 
 /// Whether a change of a field makes a replacement necessary.

@@ -56,6 +56,7 @@ pub(super) const MANIFEST: &[Key] = &[
     HANDLERS,
     ROUTES,
     ALARMS,
+    DASHBOARD,
     LOGS,
     Key::new(
         "stages",
@@ -85,6 +86,7 @@ pub(super) const STAGE: &[Key] = &[
     HANDLERS,
     ROUTES,
     ALARMS,
+    DASHBOARD,
     LOGS,
 ];
 
@@ -275,6 +277,20 @@ const ALARM_KEYS: &[Key] = &[
         "3",
     ),
 ];
+
+const DASHBOARD: Key = Key::new(
+    "dashboard",
+    "A CloudWatch dashboard with the stage's figures.",
+    Kind::Table(&[Key::new(
+        "enabled",
+        "Whether there is one. An account's first three cost nothing, each further one $3 a month.",
+        Kind::Boolean,
+        Absence::Boolean(false),
+        "true",
+    )]),
+    Empty,
+    "{ enabled = true }",
+);
 
 const LOGS: Key = Key::new(
     "logs",

@@ -19,6 +19,8 @@ pub struct Manifest {
     pub routes: BTreeMap<RouteKey, Route>,
     /// `[alarms]`.
     pub alarms: Alarms,
+    /// `[dashboard]`.
+    pub dashboard: Dashboard,
     /// `[logs]`.
     pub logs: Logs,
 }
@@ -301,6 +303,13 @@ pub enum AlarmTuning {
         /// Periods in a row before the alarm goes off.
         periods: Option<u32>,
     },
+}
+
+/// `[dashboard]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dashboard {
+    /// Whether there is one.
+    pub enabled: bool,
 }
 
 /// `[logs]`.

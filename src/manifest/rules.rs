@@ -12,7 +12,7 @@ use super::{
     keys::{MAX_ALARM_SECONDS, MAX_ORIGINS, MAX_TAGS, TAG_RULE},
     model::{
         AlarmName, AlarmTuning, Alarms, Api, Architecture, Authorizer, BuildSettings, Connections,
-        HandlerName, Logs, Manifest, Project, Throttle,
+        Dashboard, HandlerName, Logs, Manifest, Project, Throttle,
     },
     suggest,
     tree::{Entry, Node, Table, Value},
@@ -63,6 +63,12 @@ impl<'a> Rules<'a> {
             handlers,
             routes,
             alarms: self.alarms(),
+            dashboard: Dashboard {
+                enabled: self
+                    .section("dashboard")
+                    .flag("enabled")
+                    .unwrap_or_default(),
+            },
             logs: Logs {
                 retention_days: self
                     .section("logs")

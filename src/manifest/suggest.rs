@@ -1,10 +1,7 @@
 //! The nearest of what could have been meant.
 
 /// The candidate nearest to `word`, if one is near enough that it was probably meant.
-pub(super) fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     // Comparing costs the product of the lengths; what is that long isn't a typo of anything.
     if word.len() > 256 {
         return None;

@@ -28,7 +28,7 @@ const WAITING: usize = 16;
 pub(super) type Above = Box<dyn FnMut(String) + Send>;
 
 /// Lines as they come.
-pub struct Lines {
+pub struct TypedLines {
     input: mpsc::Receiver<String>,
     report: Report,
     is_typed: bool,
@@ -37,7 +37,7 @@ pub struct Lines {
 impl Report {
     /// Begins to read lines from standard input. On a terminal they're edited, and remembered in the file `history`:
     /// all but those that begin with a space.
-    pub fn lines(&self, history: Option<PathBuf>) -> Lines {
+    pub fn lines(&self, history: Option<PathBuf>) -> TypedLines {
         let (sender, input) = mpsc::channel(WAITING);
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_typed =
@@ -48,7 +48,7 @@ impl Report {
             Some(editor) => type_in(editor, history.as_deref(), &sender),
             None => pass_on(&sender),
         });
-        Lines {
+        TypedLines {
             input,
             report: self.clone(),
             is_typed,
@@ -56,7 +56,7 @@ impl Report {
     }
 }
 
-impl Lines {
+impl TypedLines {
     /// The next line; nothing at the end of input, at Ctrl-D and Ctrl-C.
     pub async fn next(&mut self) -> Option<String> {
         self.input.recv().await
@@ -68,7 +68,7 @@ impl Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for TypedLines {
     fn drop(&mut self) {
         *lock(&self.report.0.above) = None;
     }

@@ -13,6 +13,7 @@ use crate::{
         plan::{Action, Change, FieldChange, Plan},
         properties::is_unknown,
     },
+    observe::LogLine,
 };
 
 /// The version of everything in this file. It changes when something is taken away or means something else.
@@ -47,6 +48,18 @@ fn escape(json: &str) -> String {
         }
     }
     safe
+}
+
+/// A line that a handler logged.
+pub fn log_line(log: &LogLine) -> Value {
+    json!({
+        "time": log.at,
+        "handler": &*log.handler,
+        "level": log.content.level.word(),
+        "message": log.content.message,
+        "fields": log.content.fields,
+        "raw": log.raw,
+    })
 }
 
 /// A diagnostic: its type (`error` or `warning`) and fields.

@@ -1,10 +1,7 @@
 //! The default alarms. Missing data is never a breach: these metrics exist only when something happens [CWG].
 
-use std::collections::BTreeMap;
-
-use super::{CONNECT_ROUTE, Draft, RESULTS, builtin, builtins};
+use super::{CONNECT_ROUTE, Draft, RESULTS, builtin, builtins, figures::Metric};
 use crate::{
-    engine::properties::Text,
     manifest::{AlarmName, AlarmTuning, HandlerName, Order},
     resource::alarm::{self, Alarm},
 };
@@ -15,9 +12,7 @@ struct Watch {
     /// The handler or queue it's about, in its name; nothing for the whole API.
     of: Option<String>,
     description: String,
-    namespace: &'static str,
-    metric: &'static str,
-    dimensions: BTreeMap<String, Text>,
+    metric: Metric,
     statistic: &'static str,
     threshold: f64,
     period_s: u32,
@@ -28,18 +23,7 @@ impl Draft<'_> {
     /// All alarms that the manifest doesn't switch off.
     pub(super) fn alarms(&mut self) {
         let mut watches = Vec::new();
-        let queues: Vec<(String, Order)> = self
-            .queued_handlers()
-            .into_iter()
-            .map(|name| {
-                (
-                    name.as_str().to_owned(),
-                    self.manifest.handlers[name].queue.order,
-                )
-            })
-            .chain([(RESULTS.to_owned(), self.results_order())])
-            .collect();
-        for (thing, order) in &queues {
+        for (thing, order) in &self.queues() {
             watches.extend(self.queue_watches(thing, *order));
         }
         let functions = self
@@ -63,8 +47,6 @@ impl Draft<'_> {
     }
 
     fn queue_watches(&self, thing: &str, order: Order) -> [Watch; 2] {
-        let dimension =
-            |queue: String| BTreeMap::from([("QueueName".to_owned(), Text::from(queue))]);
         let what = if thing == RESULTS {
             "replies".to_owned()
         } else {
@@ -77,10 +59,7 @@ impl Draft<'_> {
                 description: format!(
                     "Some {what} failed every time and are in the dead-letter queue"
                 ),
-                namespace: "AWS/SQS",
-                // Not NumberOfMessagesSent, which doesn't count what SQS itself moves there [SQSG].
-                metric: "ApproximateNumberOfMessagesVisible",
-                dimensions: dimension(self.queue_name(&format!("{thing}-dlq"), order)),
+                metric: self.dead_letters_metric(thing, order),
                 statistic: "Maximum",
                 threshold: 1.0,
                 period_s: 60,
@@ -90,9 +69,7 @@ impl Draft<'_> {
                 name: AlarmName::MessageAge,
                 of: Some(thing.to_owned()),
                 description: format!("The oldest of the {what} waits too long"),
-                namespace: "AWS/SQS",
-                metric: "ApproximateAgeOfOldestMessage",
-                dimensions: dimension(self.queue_name(thing, order)),
+                metric: self.queue_metric(thing, order, "ApproximateAgeOfOldestMessage"),
                 statistic: "Maximum",
                 threshold: 120.0,
                 period_s: 60,
@@ -106,9 +83,7 @@ impl Draft<'_> {
             name: AlarmName::HandlerErrors,
             of: Some(thing.to_owned()),
             description: format!("The handler {thing} fails"),
-            namespace: "AWS/Lambda",
-            metric: "Errors",
-            dimensions: self.function_dimension(thing),
+            metric: self.function_metric(thing, "Errors"),
             statistic: "Sum",
             threshold: 5.0,
             period_s: 300,
@@ -122,9 +97,7 @@ impl Draft<'_> {
             name: AlarmName::HandlerThrottles,
             of: Some(thing.to_owned()),
             description: format!("The handler {thing} is throttled"),
-            namespace: "AWS/Lambda",
-            metric: "Throttles",
-            dimensions: self.function_dimension(thing),
+            metric: self.function_metric(thing, "Throttles"),
             statistic: "Sum",
             threshold: 1.0,
             period_s: 60,
@@ -144,9 +117,7 @@ impl Draft<'_> {
             name: AlarmName::ConnectFailures,
             of: None,
             description: "The handler of $connect fails: clients can't connect".to_owned(),
-            namespace: "AWS/Lambda",
-            metric: "Errors",
-            dimensions: self.function_dimension(function),
+            metric: self.function_metric(function, "Errors"),
             statistic: "Sum",
             threshold: 1.0,
             period_s: 60,
@@ -159,13 +130,7 @@ impl Draft<'_> {
             name,
             of: None,
             description: description.to_owned(),
-            namespace: "AWS/ApiGateway",
-            metric,
-            // WebSocket metrics have these dimensions, not REST's ApiName [DG].
-            dimensions: BTreeMap::from([
-                ("ApiId".to_owned(), Self::api_id()),
-                ("Stage".to_owned(), self.scope.stage.as_str().into()),
-            ]),
+            metric: self.api_metric(&Self::api_id(), metric),
             statistic: "Sum",
             threshold,
             period_s,
@@ -187,13 +152,6 @@ impl Draft<'_> {
                 300,
             ),
         ]
-    }
-
-    fn function_dimension(&self, thing: &str) -> BTreeMap<String, Text> {
-        BTreeMap::from([(
-            "FunctionName".to_owned(),
-            Text::from(self.scope.name(thing)),
-        )])
     }
 
     fn alarm(&mut self, watch: Watch) {
@@ -221,9 +179,9 @@ impl Draft<'_> {
         let alarm = Alarm {
             name: self.scope.name(&thing),
             description: watch.description,
-            namespace: watch.namespace.to_owned(),
-            metric: watch.metric.to_owned(),
-            dimensions: watch.dimensions,
+            namespace: watch.metric.namespace.to_owned(),
+            metric: watch.metric.name.to_owned(),
+            dimensions: watch.metric.dimensions,
             statistic: watch.statistic.to_owned(),
             period_s,
             evaluation_periods: periods,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The registry's index by room.
-pub(super) const ROOM_INDEX: &str = "by-room";
+pub const ROOM_INDEX: &str = "by-room";
 
 /// The variable that names the registry's table to a function.
 const TABLE_VARIABLE: &str = "WSLESS_CONNECTIONS_TABLE";

@@ -1,19 +1,20 @@
 //! The mapping template that turns a WebSocket message into SQS's `SendMessage`, without a Lambda between.
 //!
 //! One line of SQS's query protocol. Everything is URL-encoded: without that, `&` cuts the body and `+` becomes a space
-//! (aws-facts 2.2, 2.3; SLP and ASC samples). Only `connectedAt` is written bare: it's digits, and may be a number to the
+//! (aws-facts 2.2, 2.3; SLP and ASC samples). Only times are written bare: they're digits, and may be numbers to the
 //! template language, while `urlEncode` takes a text. `$input.body` is the text as it was received; `$input.json('$')` would
 //! rewrite it and fail on what isn't JSON. Who sent it comes from `$context`, never from the body.
 
 use crate::manifest::Order;
 
 /// The attributes that every message carries: their names and the values they get.
-const ATTRIBUTES: [(&str, &str); 5] = [
+const ATTRIBUTES: [(&str, &str); 6] = [
     ("connectionId", "$util.urlEncode($context.connectionId)"),
     ("requestId", "$util.urlEncode($context.requestId)"),
     ("routeKey", "$util.urlEncode($context.routeKey)"),
     ("stage", "$util.urlEncode($context.stage)"),
     ("connectedAt", "$context.connectedAt"),
+    ("requestTimeEpoch", "$context.requestTimeEpoch"),
 ];
 
 /// The template for a queue of this order; with an authorizer, its principal goes along.
@@ -92,6 +93,9 @@ mod tests {
                         utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()
                     }
                     None if value == "$context.connectedAt" => context["connectedAt"].clone(),
+                    None if value == "$context.requestTimeEpoch" => {
+                        context["requestTimeEpoch"].clone()
+                    }
                     None => {
                         assert!(!value.contains('$'), "an unencoded variable in {pair}");
                         value.to_owned()
@@ -113,6 +117,7 @@ mod tests {
             ("routeKey", "$default".to_owned()),
             ("stage", "dev".to_owned()),
             ("connectedAt", "1652722217711".to_owned()),
+            ("requestTimeEpoch", "1652722227357".to_owned()),
             ("authorizer.principalId", "user+1".to_owned()),
         ])
     }
@@ -126,8 +131,9 @@ mod tests {
                     prop_assert_eq!(&sent["MessageBody"], &body);
                     prop_assert_eq!(&sent["MessageAttribute.1.Value.StringValue"], &connection);
                     prop_assert_eq!(&sent["MessageAttribute.5.Value.StringValue"], "1652722217711");
+                    prop_assert_eq!(&sent["MessageAttribute.6.Value.StringValue"], "1652722227357");
                     prop_assert_eq!(sent.get("MessageGroupId"), (order == Order::Connection).then_some(&connection));
-                    prop_assert_eq!(sent.contains_key("MessageAttribute.6.Value.StringValue"), authorizer);
+                    prop_assert_eq!(sent.contains_key("MessageAttribute.7.Value.StringValue"), authorizer);
                 }
             }
         }
@@ -149,7 +155,9 @@ mod tests {
 
     #[test]
     fn what_may_be_a_number_is_not_encoded_as_a_text() {
-        assert!(!sqs_template(Order::None, true).contains("urlEncode($context.connectedAt)"));
+        let template = sqs_template(Order::None, true);
+        assert!(!template.contains("urlEncode($context.connectedAt)"));
+        assert!(!template.contains("urlEncode($context.requestTimeEpoch)"));
     }
 
     #[test]

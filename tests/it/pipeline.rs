@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Call, Cloud, Output, Project, Venv, run};
+use crate::harness::{Call, Cloud, Output, Project, Venv, run, wait_for};
 
 /// Everything that a manifest can ask of an account.
 const FULL: &str = r#"
@@ -80,9 +81,25 @@ fn the_policy_suffices_for_a_systems_life_and_has_no_action_to_spare() {
     let mut project = system(&cloud);
     project.write("wsless.toml", FULL);
     let document = policy(&project, []);
-    take_role(&cloud, &mut project, "ci", &document);
+    project.take_role(&cloud, "ci", &document);
     let mark = cloud.recorder.mark();
     let _ = project.wsless(["deploy", "--yes"]).succeeds();
+    // What watches it is in the policy too. What it says of this system is no matter here.
+    for watching in [
+        &["status", "--no-probe"][..],
+        &["metrics"],
+        &["logs"],
+        &["doctor"],
+    ] {
+        let _ = project.wsless(watching.iter().copied());
+    }
+    let following = project.start(["logs", "--follow", "--live"]);
+    wait_for("a live tail", Duration::from_mins(1), || {
+        let calls = cloud.recorder.calls_since(mark).named("StartLiveTail");
+        (!calls.is_empty()).then_some(())
+    });
+    following.interrupt();
+    let _ = following.wait();
     // Everything changeable changes; what is attached to a role by somebody else is taken off again.
     let iam = aws_sdk_iam::Client::new(&cloud.sdk());
     run(iam

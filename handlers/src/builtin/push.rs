@@ -17,8 +17,8 @@ use crate::aws::retry::Backoff;
 use crate::aws::sqs::Queue;
 use crate::aws::{Aws, percent_encode, refusal};
 use crate::environment::Environment;
-use crate::events::{Event, Record};
-use crate::log::{self, Level};
+use crate::events::{Event, Record, now_ms};
+use crate::log::{self, Field, Level};
 use crate::metrics::Metrics;
 use crate::registry::{OWN_ROOM, Retained, Store, is_reserved};
 use crate::results::{ResultMessage, To};
@@ -76,6 +76,12 @@ struct Sendable {
     group: String,
 }
 
+/// A text, and what log lines say of the message that it's from.
+struct Text {
+    bytes: Bytes,
+    fields: Vec<Field<'static>>,
+}
+
 /// The rooms that were looked up, and who is in them; `None` where that failed.
 type Rooms = HashMap<String, Option<Vec<String>>>;
 
@@ -86,7 +92,8 @@ struct Sent {
     done: usize,
     /// Whether the time was up before the next message was tried: that isn't the connection's fault.
     late: bool,
-    delivered: u32,
+    /// Which of the messages the connection got, and when, in epoch milliseconds.
+    reached: Vec<(usize, u64)>,
     gone: u32,
     throttled: u32,
 }
@@ -115,10 +122,13 @@ impl Push {
     async fn batch(self: &Arc<Self>, records: &[Record], until: Instant) -> Vec<usize> {
         let (sendable, targets, mut failed) = self.read(records).await;
         let lanes = lanes(&targets);
-        let texts: Arc<Vec<Bytes>> = Arc::new(
+        let texts: Arc<Vec<Text>> = Arc::new(
             sendable
                 .iter()
-                .map(|one| Bytes::copy_from_slice(one.message.data.as_bytes()))
+                .map(|one| Text {
+                    bytes: Bytes::copy_from_slice(one.message.data.as_bytes()),
+                    fields: about(&one.message),
+                })
                 .collect(),
         );
         let sent = self.send_lanes(&lanes, &texts, until).await;
@@ -129,6 +139,13 @@ impl Push {
             .filter(|(_, sent)| sent.late)
             .map(|(lane, _)| lane.connection.as_str())
             .collect();
+        let mut reached = vec![0_usize; sendable.len()];
+        for (message, _) in sent.iter().flat_map(|one| &one.reached) {
+            reached[*message] += 1;
+        }
+        for ((one, targets), reached) in sendable.iter().zip(&targets).zip(reached) {
+            self.told(one, &records[one.record], targets.len(), reached);
+        }
         let mut dropped = 0;
         let verdicts = verdicts(sendable.len(), &lanes, &done);
         for (one, verdict) in sendable.iter().zip(verdicts) {
@@ -145,8 +162,11 @@ impl Push {
             }
         }
         let sum = |what: fn(&Sent) -> u32| sent.iter().map(what).sum::<u32>();
-        [
-            ("PushSent", sum(|s| s.delivered)),
+        let counts = [
+            (
+                "PushSent",
+                sum(|s| u32::try_from(s.reached.len()).unwrap_or(u32::MAX)),
+            ),
             ("PushGone", sum(|s| s.gone)),
             ("PushThrottled", sum(|s| s.throttled)),
             ("PushDropped", dropped),
@@ -155,8 +175,13 @@ impl Push {
         .filter(|(_, count)| *count > 0)
         .fold(Metrics::new(), |metrics, (name, count)| {
             metrics.count(name, count)
-        })
-        .emit();
+        });
+        latencies(&sendable, &sent)
+            .into_iter()
+            .fold(counts, |metrics, latency| {
+                metrics.duration("MessageLatency", latency)
+            })
+            .emit();
         failed
     }
 
@@ -174,7 +199,7 @@ impl Push {
                         Level::Error,
                         &error.to_string(),
                         None,
-                        &[("messageId", &record.message_id)],
+                        &[("messageId", record.message_id.as_str().into())],
                     );
                     failed.push(i);
                     continue;
@@ -272,7 +297,7 @@ impl Push {
     async fn send_lanes(
         self: &Arc<Self>,
         lanes: &[Lane],
-        texts: &Arc<Vec<Bytes>>,
+        texts: &Arc<Vec<Text>>,
         until: Instant,
     ) -> Vec<Sent> {
         let mut outcomes: Vec<Sent> = lanes.iter().map(|_| Sent::default()).collect();
@@ -297,13 +322,7 @@ impl Push {
     }
 
     /// Sends one connection's messages one after the other. What fails holds back the rest; who is gone needs none.
-    async fn send_lane(
-        &self,
-        lane: &Lane,
-        texts: &[Bytes],
-        until: Instant,
-        mut slot: Slot,
-    ) -> Sent {
+    async fn send_lane(&self, lane: &Lane, texts: &[Text], until: Instant, mut slot: Slot) -> Sent {
         let mut sent = Sent::default();
         let mut opening = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut messages = lane.messages.iter().peekable();
@@ -313,12 +332,12 @@ impl Push {
                 .send(&lane.connection, text, until, &mut sent.throttled)
                 .await;
             // Who was sent something was open.
-            if matches!(post, Post::Gone) && sent.delivered == 0 {
-                post = self.absent(&lane.connection, until).await;
+            if matches!(post, Post::Gone) && sent.reached.is_empty() {
+                post = self.absent(&lane.connection, text, until).await;
             }
             match post {
                 Post::Sent => {
-                    sent.delivered += 1;
+                    sent.reached.push((**message, now_ms()));
                     sent.done += 1;
                     messages.next();
                 }
@@ -329,7 +348,7 @@ impl Push {
                 Post::Opening => {
                     let again = Instant::now() + opening.next_delay();
                     if again >= until {
-                        self.not_sent(&lane.connection, "it isn't open yet");
+                        self.not_sent(&lane.connection, text, "it isn't open yet");
                         break;
                     }
                     slot.lend_until(again).await;
@@ -337,13 +356,17 @@ impl Push {
                 Post::Never | Post::Gone => {
                     sent.gone += 1;
                     sent.done = lane.messages.len();
+                    for message in messages {
+                        let words = "not sent: the connection is closed";
+                        self.log_of(Level::Info, words, &lane.connection, &texts[*message]);
+                    }
                     self.forget(&lane.connection).await;
                     break;
                 }
                 Post::Failed => break,
                 Post::Late => {
                     // Who was waited for in vain was tried.
-                    sent.late = opening.attempts() == 0 || sent.delivered > 0;
+                    sent.late = opening.attempts() == 0 || !sent.reached.is_empty();
                     break;
                 }
             }
@@ -354,17 +377,17 @@ impl Push {
     /// What a 410 means: the connection is closed, or isn't open yet. Its entry is written during `$connect`, so a
     /// greeting or a broadcast can be faster than the handshake, and forgetting it then would hide it for good. A young
     /// entry is waited for; `$disconnect` takes it away, or it grows old: so nobody is waited for long.
-    async fn absent(&self, connection: &str, until: Instant) -> Post {
+    async fn absent(&self, connection: &str, text: &Text, until: Instant) -> Post {
         let look = self.store.may_be_opening(connection);
         match tokio::time::timeout_at(until, look).await {
             Ok(Ok(true)) => Post::Opening,
             Ok(Ok(false)) => Post::Gone,
             Ok(Err(error)) => {
-                self.not_sent(connection, &error.to_string());
+                self.not_sent(connection, text, &error.to_string());
                 Post::Failed
             }
             Err(_) => {
-                self.not_sent(connection, "the registry didn't answer in time");
+                self.not_sent(connection, text, "the registry didn't answer in time");
                 Post::Failed
             }
         }
@@ -375,7 +398,7 @@ impl Push {
     async fn send(
         &self,
         connection: &str,
-        text: &Bytes,
+        text: &Text,
         until: Instant,
         throttled: &mut u32,
     ) -> Post {
@@ -394,7 +417,9 @@ impl Push {
                     Post::Failed
                 };
             }
-            let post = self.aws.post("execute-api", &url, &headers, text.clone());
+            let post = self
+                .aws
+                .post("execute-api", &url, &headers, text.bytes.clone());
             let Ok(result) = tokio::time::timeout_at(until, post).await else {
                 return Post::Failed;
             };
@@ -405,12 +430,8 @@ impl Push {
                     // AWS gives no 404 here.
                     400 => return Post::Never,
                     413 => {
-                        self.log(
-                            Level::Error,
-                            "dropped: too large for API Gateway",
-                            None,
-                            &[("connectionId", connection)],
-                        );
+                        let words = "dropped: too large for API Gateway";
+                        self.log_of(Level::Error, words, connection, text);
                         return Post::Dropped;
                     }
                     status => {
@@ -425,20 +446,49 @@ impl Push {
             };
             let delay = backoff.next_delay();
             if !transient || backoff.attempts() >= ATTEMPTS || Instant::now() + delay >= until {
-                self.not_sent(connection, &reason);
+                self.not_sent(connection, text, &reason);
                 return Post::Failed;
             }
             tokio::time::sleep(delay).await;
         }
     }
 
-    fn not_sent(&self, connection: &str, reason: &str) {
-        self.log(
+    /// Says what became of a message that was for so many connections, unless nobody got it: that's told where it
+    /// failed. One line a message, however many it was for.
+    fn told(&self, one: &Sendable, record: &Record, targets: usize, reached: usize) {
+        let words = match (targets, reached) {
+            (0, _) => "sent to nobody: nobody is there",
+            (_, 0) => return,
+            _ => "sent",
+        };
+        let is_one = matches!(one.message.to, To::Connection(_));
+        let count = |count: usize| (!is_one).then_some(count).into();
+        let fields = [
+            ("connections", count(reached)),
+            ("waitedMs", record.waited_ms().into()),
+            ("attempt", record.attempt().into()),
+        ];
+        self.log(Level::Info, words, Some(&one.message), &fields);
+    }
+
+    fn not_sent(&self, connection: &str, text: &Text, reason: &str) {
+        self.log_of(
             Level::Warn,
             &format!("not sent: {reason}"),
-            None,
-            &[("connectionId", connection)],
+            connection,
+            text,
         );
+    }
+
+    /// A line about a message's way to one connection.
+    fn log_of(&self, level: Level, words: &str, connection: &str, text: &Text) {
+        let mut fields = vec![("connectionId", connection.into())];
+        let others = text
+            .fields
+            .iter()
+            .filter(|(name, _)| *name != "connectionId");
+        fields.extend(others.cloned());
+        self.log(level, words, None, &fields);
     }
 
     /// A gone connection leaves the registry. If that fails it expires, or the next push finds it.
@@ -448,7 +498,7 @@ impl Push {
                 Level::Warn,
                 &error.to_string(),
                 None,
-                &[("connectionId", connection)],
+                &[("connectionId", connection.into())],
             );
         }
     }
@@ -521,30 +571,47 @@ impl Push {
                 Level::Error,
                 &format!("dropped for {count} connections: tried {TRIES} times"),
                 Some(&one.message),
-                &[("connectionId", &given_up[0])],
+                &[("connectionId", given_up[0].as_str().into())],
             );
         }
         Some(u32::try_from(given_up.len()).unwrap_or(u32::MAX))
     }
 
-    fn log(
-        &self,
-        level: Level,
-        text: &str,
-        message: Option<&ResultMessage>,
-        more: &[(&str, &str)],
-    ) {
-        let mut fields = vec![("stage", self.environment.stage.as_str())];
-        if let Some(message) = message {
-            fields.push(("requestId", message.request.as_deref().unwrap_or_default()));
-            fields.push(("route", message.route.as_deref().unwrap_or_default()));
-            if let To::Connection(id) = &message.to {
-                fields.push(("connectionId", id));
-            }
-        }
+    fn log(&self, level: Level, text: &str, message: Option<&ResultMessage>, more: &[Field<'_>]) {
+        let mut fields = message.map(about).unwrap_or_default();
+        fields.push(("stage", self.environment.stage.as_str().into()));
         fields.extend_from_slice(more);
         log::write(level, text, &fields);
     }
+}
+
+/// What log lines say of a message: whose it is, as far as it's one connection's, and what it answers.
+fn about(message: &ResultMessage) -> Vec<Field<'static>> {
+    let connection = match &message.to {
+        To::Connection(id) => Some(id.as_str()),
+        To::Connections(ids) if ids.len() == 1 => ids.first().map(String::as_str),
+        _ => None,
+    };
+    vec![
+        ("connectionId", connection.into()),
+        ("requestId", message.request.as_deref().into()),
+        ("route", message.route.as_deref().into()),
+    ]
+}
+
+/// How long it took from the frame that each message answers until the last of those who got it now had it: one value
+/// a message, however many it's for. Who gets it later counts then.
+fn latencies(sendable: &[Sendable], sent: &[Sent]) -> Vec<Duration> {
+    let mut last: Vec<Option<u64>> = vec![None; sendable.len()];
+    for (message, at) in sent.iter().flat_map(|lane| &lane.reached) {
+        last[*message] = last[*message].max(Some(*at));
+    }
+    sendable
+        .iter()
+        .zip(last)
+        .filter_map(|(one, last)| Some(last?.saturating_sub(one.message.received?)))
+        .map(Duration::from_millis)
+        .collect()
 }
 
 /// How one POST ended.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Server, entries};
+use super::{Server, entries, handled};
 use crate::Error;
 use crate::aws::sqs::Entry;
 use crate::context::{Context, Inner};
@@ -21,7 +21,13 @@ use crate::results::ResultMessage;
 const CONCURRENCY: usize = 100;
 
 /// What became of a record: what it wants sent, or that it failed (which has been logged).
-type Outcome = Result<Vec<Entry>, Failed>;
+type Outcome = Result<Handled, Failed>;
+
+/// A record that was handled.
+struct Handled {
+    context: Context,
+    replies: Vec<Entry>,
+}
 
 struct Failed;
 
@@ -85,8 +91,8 @@ impl Server {
     async fn record(self, record: Record, deadline: Instant) -> Outcome {
         let Some(context) = self.record_context(&record, deadline) else {
             let fields = [
-                ("messageId", record.message_id.as_str()),
-                ("stage", self.environment.stage.as_str()),
+                ("messageId", record.message_id.as_str().into()),
+                ("stage", self.environment.stage.as_str().into()),
             ];
             log::write(
                 Level::Error,
@@ -95,15 +101,26 @@ impl Server {
             );
             return Err(Failed);
         };
+        let began = Instant::now();
+        let way = [
+            ("waitedMs", record.waited_ms().into()),
+            ("attempt", record.attempt().into()),
+        ];
         let message = Message::new(record.body);
         let result = match self.call(message, &context).await {
-            Ok(reply) => entries(&context, &record.message_id, addressed(&context, reply)),
+            Ok(reply) => {
+                handled(&context, began, &reply, &way);
+                entries(&context, &record.message_id, addressed(&context, reply))
+            }
             Err(error) => Err(error),
         };
-        result.map_err(|error| {
-            context.log(Level::Error, &error.to_string());
-            Failed
-        })
+        match result {
+            Ok(replies) => Ok(Handled { context, replies }),
+            Err(error) => {
+                context.log_with(Level::Error, &error.to_string(), &way);
+                Err(Failed)
+            }
+        }
     }
 
     /// The context that the mapping template of the API wrote into the message's attributes.
@@ -122,6 +139,11 @@ impl Server {
                     .attribute("connectedAt")
                     .and_then(|ms| ms.parse().ok()),
             ),
+            // A queue that another program fills has its own time only.
+            received: record
+                .attribute("requestTimeEpoch")
+                .and_then(|ms| ms.parse().ok())
+                .or_else(|| record.sent()),
             principal: record.attribute("principalId").map(str::to_owned),
             deadline,
             store: Arc::clone(&self.store),
@@ -133,9 +155,9 @@ impl Server {
         let mut owners = Vec::new();
         let mut all = Vec::new();
         for (i, outcome) in outcomes.iter_mut().enumerate() {
-            if let Ok(entries) = outcome {
-                owners.extend(entries.iter().map(|_| i));
-                all.append(entries);
+            if let Ok(handled) = outcome {
+                owners.extend(handled.replies.iter().map(|_| i));
+                all.append(&mut handled.replies);
             }
         }
         if all.is_empty() {
@@ -147,12 +169,11 @@ impl Server {
         };
         for (owner, result) in owners.into_iter().zip(results) {
             if let Err(reason) = result {
-                log::write(
-                    Level::Error,
-                    &format!("a reply wasn't sent: the results queue: {reason}"),
-                    &[],
-                );
-                outcomes[owner] = Err(Failed);
+                let failed = std::mem::replace(&mut outcomes[owner], Err(Failed));
+                if let Ok(Handled { context, .. }) = failed {
+                    let words = format!("a reply wasn't sent: the results queue: {reason}");
+                    context.log(Level::Error, &words);
+                }
             }
         }
     }
@@ -202,12 +223,18 @@ mod tests {
 
     #[test]
     fn a_fifo_batch_fails_from_the_first_failure_on() {
-        let outcomes = [Ok(vec![]), Err(Failed), Ok(vec![])];
+        let done = || {
+            Ok(Handled {
+                context: Context::for_tests(),
+                replies: Vec::new(),
+            })
+        };
+        let outcomes = [done(), Err(Failed), done()];
         assert_eq!(
             named(&failures(&records(4), &outcomes, true)),
             ["1", "2", "3"]
         );
         assert_eq!(named(&failures(&records(3), &outcomes, false)), ["1"]);
-        assert!(failures(&records(1), &[Ok(vec![])], true).is_empty());
+        assert!(failures(&records(1), &[done()], true).is_empty());
     }
 }

@@ -635,6 +635,7 @@ pub fn record(id: &str, connection: &str, body: &str) -> Value {
         "messageAttributes": {
             "connectionId": attribute(connection), "requestId": attribute("R="), "routeKey": attribute("say"),
             "stage": attribute("dev"), "connectedAt": attribute("1700000000000"),
+            "requestTimeEpoch": attribute("1700000090500"),
         },
     })
 }

@@ -45,7 +45,7 @@ async fn an_opened_connection_is_registered_until_it_expires() {
 async fn a_foreign_or_missing_origin_is_refused_and_not_registered() {
     let cloud = Cloud::start().await;
     let list = r#"["https://chat.example.com"]"#;
-    let _function = Function::builtin(&cloud, "connect", &[("WSLESS_ALLOWED_ORIGINS", list)]);
+    let function = Function::builtin(&cloud, "connect", &[("WSLESS_ALLOWED_ORIGINS", list)]);
     for headers in [
         json!({"Origin": "https://evil.example"}),
         json!({}),
@@ -61,6 +61,11 @@ async fn a_foreign_or_missing_origin_is_refused_and_not_registered() {
             "{answer}"
         );
     }
+    let counted = function.logged(&["ConnectionsRefused"]).await;
+    assert_eq!(
+        (&counted["ConnectionsRefused"], &counted["status"]),
+        (&json!(1.0), &json!(403))
+    );
     assert!(cloud.requests("").is_empty());
     // Emulators lower-case the name.
     let answer = cloud
@@ -96,6 +101,21 @@ async fn without_a_registry_nothing_is_asked_of_dynamodb() {
         200
     );
     assert!(cloud.requests("").is_empty());
+}
+
+#[tokio::test]
+async fn without_a_registry_a_closing_counts_when_its_connection_had_opened() {
+    let cloud = Cloud::start().await;
+    let function = Function::builtin(&cloud, "disconnect", &[("WSLESS_CONNECTIONS_TABLE", "")]);
+    let closing = websocket("DISCONNECT", "$disconnect", "abc=");
+    assert_eq!(cloud.invoke(closing).await.response()["statusCode"], 200);
+    let closed = function.logged(&["ConnectionDuration"]).await;
+    assert_eq!(
+        (&closed["ConnectionsClosed"], &closed["ConnectionDuration"]),
+        (&json!(1.0), &json!(90_500.0))
+    );
+    let counted = function.logged(&["ConnectionsClosedByOpening"]).await;
+    assert_eq!(counted["_aws"]["Timestamp"], 1_700_000_000_000_u64);
 }
 
 #[tokio::test]

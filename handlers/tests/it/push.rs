@@ -56,6 +56,90 @@ async fn a_text_is_posted_to_its_connection() {
 }
 
 #[tokio::test]
+async fn each_message_leaves_a_line_that_names_whom_and_what_it_answers() {
+    let cloud = Cloud::start().await;
+    cloud.open("here", &["lobby"]);
+    cloud.open("there", &["lobby"]);
+    cloud.script("@connections/gone", 9, 410, "");
+    cloud.script("@connections/full", 9, 429, "");
+    let function = Function::builtin(&cloud, "push", &[]);
+    let answers = |id: &str, to: Value| {
+        let body = json!({"version": 1, "to": to, "data": "x", "request": id, "route": "say"});
+        raw(id, &body.to_string())
+    };
+    let records = [
+        answers("r-one", to("here")),
+        answers("r-room", json!({"room": "lobby"})),
+        answers("r-empty", json!({"room": "nobody"})),
+        answers("r-gone", to("gone")),
+        answers("r-full", to("full")),
+    ];
+    assert_eq!(cloud.invoke(batch(&records)).await.failures(), ["r-full"]);
+    for (request, words, connection, connections) in [
+        ("r-one", "sent", json!("here"), Value::Null),
+        ("r-room", "sent", Value::Null, json!(2)),
+        (
+            "r-empty",
+            "sent to nobody: nobody is there",
+            Value::Null,
+            json!(0),
+        ),
+        (
+            "r-gone",
+            "not sent: the connection is closed",
+            json!("gone"),
+            Value::Null,
+        ),
+        (
+            "r-full",
+            "not sent: PostToConnection",
+            json!("full"),
+            Value::Null,
+        ),
+    ] {
+        let line = function.logged(&[request]).await;
+        let told = line["message"].as_str().unwrap();
+        assert!(told.starts_with(words), "{line}");
+        assert_eq!(
+            (&line["connectionId"], &line["connections"], &line["route"]),
+            (&connection, &connections, &json!("say"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_answers_a_frame_has_one_latency_whoever_it_is_for() {
+    let cloud = Cloud::start().await;
+    let function = Function::builtin(&cloud, "push", &[]);
+    cloud.script("@connections/gone", 9, 410, "");
+    let answers = |id: &str, to: Value| {
+        let received = std::time::SystemTime::now() - Duration::from_secs(3);
+        let received = received
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        let received = u64::try_from(received).unwrap();
+        raw(
+            id,
+            &json!({"version": 1, "to": to, "data": "x", "received": received}).to_string(),
+        )
+    };
+    let records = [
+        answers("one", to("a")),
+        answers("several", json!({"connections": ["a", "b", "c"]})),
+        answers("gone", to("gone")),
+        result("of-nobody", to("a"), "x"),
+    ];
+    assert!(cloud.invoke(batch(&records)).await.failures().is_empty());
+    let line = function.logged(&["PushSent"]).await;
+    assert_eq!(line["PushSent"], 5.0);
+    let latencies: Vec<f64> = serde_json::from_value(line["MessageLatency"].clone()).unwrap();
+    assert_eq!(latencies.len(), 2, "{line}");
+    let bound = 3_000.0..60_000.0;
+    assert!(latencies.iter().all(|ms| bound.contains(ms)), "{line}");
+}
+
+#[tokio::test]
 async fn one_connections_messages_keep_their_order() {
     let cloud = Cloud::start().await;
     let _function = Function::builtin(&cloud, "push", &[]);

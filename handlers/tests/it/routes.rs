@@ -22,7 +22,8 @@ async fn a_batchs_replies_go_to_the_results_queue_in_few_calls() {
     assert_eq!(results.len(), 12);
     assert_eq!(
         results[3],
-        json!({"version": 1, "to": {"connection": "c3="}, "data": "hello 3", "request": "R=", "route": "say"})
+        json!({"version": 1, "to": {"connection": "c3="}, "data": "hello 3", "request": "R=", "route": "say",
+               "received": 1_700_000_090_500_u64})
     );
     let request = &cloud.requests("SendMessageBatch")[0];
     assert!(
@@ -66,12 +67,15 @@ async fn one_bad_message_fails_alone() {
         (&line["connectionId"], &line["level"]),
         (&json!("c="), &json!("ERROR"))
     );
-    assert!(
-        function.logged(&["panic: told to"]).await["location"]
-            .as_str()
-            .unwrap()
-            .contains("handler.rs")
+    let panic = function.logged(&["\"panic: told to\""]).await;
+    assert!(panic["location"].as_str().unwrap().contains("handler.rs"));
+    assert_eq!(
+        (&panic["connectionId"], &panic["route"]),
+        (&line["connectionId"], &line["route"])
     );
+    let handled = function.logged(&["\"handled\"", "\"a=\""]).await;
+    assert_eq!(handled["replies"], 1);
+    assert!(handled["tookMs"].is_u64() && handled["requestId"].is_string());
     function.logged(&["broken", "b=", "say"]).await;
     function
         .logged(&["connectionId: no route", "m-stray"])
@@ -183,7 +187,7 @@ async fn records_without_ids_fail_the_batch_as_a_whole() {
 #[tokio::test]
 async fn a_direct_routes_answer_is_its_first_text_to_the_sender() {
     let cloud = Cloud::start().await;
-    let _function = Function::user(&cloud, "handler", &[]);
+    let function = Function::user(&cloud, "handler", &[]);
     let ask = |text: &str| {
         let mut event = websocket("MESSAGE", "ping", "abc=");
         event["body"] = text.into();
@@ -194,6 +198,12 @@ async fn a_direct_routes_answer_is_its_first_text_to_the_sender() {
         cloud.invoke(ask(text)).await.response(),
         json!({"statusCode": 200, "body": text})
     );
+    let counted = function.logged(&["DirectAnswers"]).await;
+    assert_eq!(
+        (&counted["DirectMessages"], &counted["DirectAnswers"]),
+        (&json!(1.0), &json!(1.0))
+    );
+    assert!(counted["MessageLatency"].is_number(), "{counted}");
     assert_eq!(
         cloud.invoke(ask("none")).await.response(),
         json!({"statusCode": 200})

@@ -12,7 +12,7 @@ use crate::{
     },
     diagnostic::Diagnostic,
     local,
-    report::{Frame, Lines, Report, Way, text},
+    report::{Frame, Report, TypedLines, Way, text},
 };
 
 /// What came instead of what was expected is shown up to here.
@@ -108,7 +108,7 @@ impl Talk<'_> {
     }
 
     /// A closed connection doesn't end it: the next line connects again.
-    async fn talk_by_hand(&self, client: Client, lines: &mut Lines) -> Result<u8, Failure> {
+    async fn talk_by_hand(&self, client: Client, lines: &mut TypedLines) -> Result<u8, Failure> {
         let mut client = Some(client);
         let mut round_trip = RoundTrip::default();
         loop {
@@ -151,7 +151,7 @@ impl Talk<'_> {
     }
 
     /// Each line is a message. After the last, what comes is shown until nothing came for a while.
-    async fn pass_on(&self, mut client: Client, lines: &mut Lines) -> Result<u8, Failure> {
+    async fn pass_on(&self, mut client: Client, lines: &mut TypedLines) -> Result<u8, Failure> {
         let mut round_trip = RoundTrip::default();
         let mut has_ended = false;
         loop {

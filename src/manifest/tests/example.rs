@@ -143,6 +143,7 @@ fn expected() -> Manifest {
                 ),
             ]),
         },
+        dashboard: Dashboard { enabled: false },
         logs: Logs { retention_days: 30 },
     }
 }
@@ -190,6 +191,7 @@ fn what_is_absent_has_its_default() {
         handlers: BTreeMap::from([(name("echo"), plain("echo"))]),
         routes: BTreeMap::from([(RouteKey::checked("say"), route("echo", Via::Queue))]),
         alarms: Alarms::default(),
+        dashboard: Dashboard { enabled: false },
         logs: Logs { retention_days: 30 },
     };
     assert_eq!(manifest, default);
@@ -198,7 +200,7 @@ fn what_is_absent_has_its_default() {
 #[test]
 fn what_is_written_is_read() {
     let text = GOOD
-        .replace("[handlers.echo]", "[build]\narchitecture = \"arm64\"\nprofile = \"lean\"\n[connections]\nregistry = false\n[logs]\nretention-days = 0x7\n[handlers.echo]\nbinary = \"echo_bin\"\ntimeout = \"1m 30s\"\n[handlers.echo.queue]\norder = \"connection\"\nbatch-size = 2\nmax-receives = 1_000\nretention = \"14d\"\nvisibility-timeout = 43200")
+        .replace("[handlers.echo]", "[build]\narchitecture = \"arm64\"\nprofile = \"lean\"\n[connections]\nregistry = false\n[dashboard]\nenabled = true\n[logs]\nretention-days = 0x7\n[handlers.echo]\nbinary = \"echo_bin\"\ntimeout = \"1m 30s\"\n[handlers.echo.queue]\norder = \"connection\"\nbatch-size = 2\nmax-receives = 1_000\nretention = \"14d\"\nvisibility-timeout = 43200")
         .replace("[api]", "[api]\nauthorizer = { handler = \"auth\", identity-sources = [\"route.request.header.Auth\"] }\naccess-log = true\n[handlers.auth]\n[api.throttle]\nrate = 1\nburst = 1\n[nothing]")
         .replace("[nothing]\n", "");
     // The origins went to the throttle's table with the header before them.
@@ -212,6 +214,7 @@ fn what_is_written_is_read() {
         }
     );
     assert!(!manifest.connections.registry);
+    assert!(manifest.dashboard.enabled);
     assert_eq!(manifest.logs.retention_days, 7);
     assert!(manifest.api.access_log);
     assert_eq!(manifest.api.throttle, Some(Throttle { rate: 1, burst: 1 }));

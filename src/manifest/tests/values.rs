@@ -56,6 +56,7 @@ fn a_misspelt_key_isn_t_missing_too() {
 fn each_type_is_checked() {
     for (section, line, at) in [
         ("connections", "registry = \"true\"", "\"true\""),
+        ("dashboard", "enabled = 1", "1"),
         ("build", "profile = 1", "1"),
         ("build", "architecture = true", "true"),
         ("handlers.echo", "memory = 256.0", "256.0"),

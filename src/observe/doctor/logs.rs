@@ -62,10 +62,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<Finding> {
     let mut groups: BTreeMap<(&str, Sign), Vec<&LogLine>> = BTreeMap::new();
     for line in &evidence.logs {
         if let Some(sign) = sign(line) {
-            groups
-                .entry((line.handler.as_str(), sign))
-                .or_default()
-                .push(line);
+            groups.entry((&*line.handler, sign)).or_default().push(line);
         }
     }
     let has = |handler: &str, signs: &[Sign]| {
@@ -96,7 +93,7 @@ pub(super) fn findings(evidence: &Evidence) -> Vec<Finding> {
 }
 
 fn sign(line: &LogLine) -> Option<Sign> {
-    let text = line.text.trim_end();
+    let text = line.raw.as_str();
     let fields: Value = serde_json::from_str(text).unwrap_or_default();
     let Some(message) = fields["message"].as_str() else {
         return plain(text);
@@ -180,14 +177,14 @@ impl Group<'_> {
         if matches!(self.sign, Sign::NoReply) {
             finding = finding.about(RESULTS);
         }
-        for denied in self.lines.iter().filter_map(|line| denied(&line.text)) {
+        for denied in self.lines.iter().filter_map(|line| denied(&line.raw)) {
             let thing = denied.1.rsplit([':', '/']).next().unwrap_or_default();
             finding = finding.about(evidence.scope.thing(thing).unwrap_or(thing));
         }
         if matches!(self.sign, Sign::Error | Sign::Denied) {
             // What the handler fails at is often the registry, which its message names.
-            let names_table = self.lines.iter().any(|line| line.text.contains("registry"));
-            if names_table || self.lines.iter().any(|line| line.text.contains("dynamodb")) {
+            let names_table = self.lines.iter().any(|line| line.raw.contains("registry"));
+            if names_table || self.lines.iter().any(|line| line.raw.contains("dynamodb")) {
                 finding = finding.about(crate::resource::table::CONNECTIONS);
             }
         }
@@ -200,7 +197,7 @@ impl Group<'_> {
         }
         let from = count.saturating_sub(LINES);
         finding.evidences(self.lines[from..].iter().map(|line| {
-            let text = line.text.trim();
+            let text = line.raw.trim();
             let shown: String = text.chars().take(CHARACTERS).collect();
             format!("{} {}: {shown}", line.at, line.handler)
         }))
@@ -212,7 +209,7 @@ impl Group<'_> {
         let is_direct = direct(evidence).any(|(_, of)| of == handler);
         let fails = failing(evidence, handler);
         let logs = evidence.command(&format!("logs {handler}"));
-        let last = self.lines.last().map_or("", |line| line.text.as_str());
+        let last = self.lines.last().map_or("", |line| line.raw.as_str());
         match self.sign {
             Sign::WrongBinary => (
                 "doctor::wrong-binary",
@@ -268,7 +265,7 @@ impl Group<'_> {
                     .lines
                     .iter()
                     .rev()
-                    .find_map(|line| denied(&line.text))
+                    .find_map(|line| denied(&line.raw))
                     .unwrap_or_else(|| ("something".into(), "a resource".into()));
                 (
                     "doctor::denied",
@@ -406,11 +403,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Option<Sign> {
-        sign(&LogLine {
-            at: Timestamp::UNIX_EPOCH,
-            handler: "echo".into(),
-            text: text.into(),
-        })
+        sign(&LogLine::new(Timestamp::UNIX_EPOCH, "echo", text))
     }
 
     #[test]

@@ -89,6 +89,9 @@ async fn main() -> Result<(), wsless_handlers::Error> {
 }
 "#;
 
+/// What the doctor is to call it, and how it's done.
+pub type Breakage<'a> = (&'a str, &'a dyn for<'w> Fn(&Ward<'w>));
+
 /// A deployed system.
 pub struct Ward<'a> {
     pub cloud: &'a Cloud,
@@ -253,7 +256,7 @@ impl<'a> Ward<'a> {
     /// Breaks it in several ways, none of which follows from another. The doctor names each and nothing else, and what
     /// it says mends them: the next that's looked for sees to it that nothing is left.
     #[track_caller]
-    pub fn broken(&self, ways: &[(&str, &dyn Fn(&Self))]) -> Vec<Value> {
+    pub fn broken(&self, ways: &[Breakage<'_>]) -> Vec<Value> {
         let since = Timestamp::now();
         for (_, break_it) in ways {
             break_it(self);

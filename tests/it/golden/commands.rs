@@ -3,7 +3,7 @@
 use super::assert_golden;
 use crate::harness::Project;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 21] = [
     "init",
     "demo",
     "dev",
@@ -15,6 +15,9 @@ const COMMANDS: [&str; 18] = [
     "connect",
     "doctor",
     "history",
+    "status",
+    "metrics",
+    "logs",
     "dlq",
     "unlock",
     "policy",

@@ -204,6 +204,13 @@ impl Client {
         within("the connection to be closed", end)
     }
 
+    /// Closes the connection in good order, and waits until the other side has done so too.
+    #[track_caller]
+    pub fn end(mut self) {
+        within("the connection to close", self.socket.close(None)).expect("an open connection");
+        let _ = self.closed();
+    }
+
     /// Closes the connection in good order.
     #[track_caller]
     pub fn close(mut self) {

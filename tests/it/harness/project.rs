@@ -424,6 +424,12 @@ impl Running {
         fs::read_to_string(&self.streams[1]).unwrap_or_default()
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut().expect("a running child");
+        child.try_wait().expect("a child's status").is_some()
+    }
+
     /// Waits for its end; panics when it takes longer than ten minutes.
     #[track_caller]
     pub fn wait(mut self) -> Output {

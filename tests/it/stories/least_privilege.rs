@@ -173,7 +173,7 @@ fn deployer(project: &str) -> Value {
         statement(&["logs:*"], &[&arn("logs", &format!("log-group:/aws/lambda/{names}"))]),
         statement(&["logs:DescribeLogGroups"], &["*"]),
         statement(&["cloudwatch:*"], &[&arn("cloudwatch", &format!("alarm:{names}"))]),
-        statement(&["cloudwatch:DescribeAlarms"], &["*"]),
+        statement(&["cloudwatch:DescribeAlarms", "cloudwatch:GetDashboard"], &["*"]),
         statement(
             &["apigateway:*"],
             &["arn:aws:apigateway:us-east-1::/apis", "arn:aws:apigateway:us-east-1::/apis/*"],

@@ -358,6 +358,12 @@ async fn as_strict_as_aws_pages_may_be_empty_and_go_on() {
     )
     .await;
     assert_eq!((found.len(), count), (1, 4));
+    for (start, is_empty) in [(now / 2 * 2 - 3000, false), (now / 2 * 2 - 2999, true)] {
+        let input = json!({"logGroupName": "g", "startTime": start});
+        let first = done(&cloud, "FilterLogEvents", input).await;
+        assert_eq!(messages(&first).is_empty(), is_empty, "{start}");
+        assert!(first["nextToken"].is_string());
+    }
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ pub(super) async fn closings(
     since: Timestamp,
 ) -> Result<Vec<Closed>, Error> {
     let lines = lines(aws, scope, closer, CLOSED, since).await?;
-    Ok(lines.iter().filter_map(|line| closed(&line.text)).collect())
+    Ok(lines.iter().filter_map(|line| closed(&line.raw)).collect())
 }
 
 /// The requests that the access log says failed; none without a log.
@@ -80,7 +80,7 @@ pub(super) async fn failures(
     since: Timestamp,
 ) -> Result<Vec<Failed>, Error> {
     let lines = read(aws, &access_group(scope), "", FAILED, since).await?;
-    Ok(lines.iter().filter_map(|line| failed(&line.text)).collect())
+    Ok(lines.iter().filter_map(|line| failed(&line.raw)).collect())
 }
 
 fn failed(text: &str) -> Option<Failed> {
@@ -148,14 +148,14 @@ async fn read(
             Err(error) => return Err(error),
         };
         lines.extend(page.events.unwrap_or_default().into_iter().map(|event| {
-            LogLine {
-                at: event
+            LogLine::new(
+                event
                     .timestamp
                     .and_then(|at| Timestamp::from_millisecond(at).ok())
                     .unwrap_or_default(),
-                handler: thing.to_owned(),
-                text: event.message.unwrap_or_default(),
-            }
+                thing,
+                event.message.unwrap_or_default(),
+            )
         }));
         token = page.next_token.filter(|token| !token.is_empty());
         if token.is_none() || lines.len() >= EVENTS {
