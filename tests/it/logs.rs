@@ -234,7 +234,7 @@ fn a_line_is_a_record_for_machines_and_words_for_people() {
         .warns("No log group yet: connect, disconnect.");
     assert_eq!(people.stdout.lines().count(), 5, "{people}");
     let _ = project
-        .wsless(["logs", "one", "--filter", "nothing-has-this"])
+        .wsless(["logs", "one", "--filter", "nothing_has_this"])
         .succeeds()
         .warns("No such line since");
 }

@@ -25,12 +25,20 @@ pub struct Event {
 impl From<FilteredLogEvent> for Event {
     fn from(event: FilteredLogEvent) -> Self {
         let at = event.timestamp.unwrap_or_default();
+        let ingested = event.ingestion_time.unwrap_or(at);
+        let stream = event.log_stream_name.unwrap_or_default();
+        let message = event.message.unwrap_or_default();
+        // AWS gives each event an id; of a cloud that doesn't, what is the same in all else is the same event.
+        let id = event
+            .event_id
+            .filter(|id| !id.is_empty())
+            .unwrap_or_else(|| format!("{stream} {at} {ingested} {message}"));
         Self {
             at,
-            ingested: event.ingestion_time.unwrap_or(at),
-            id: event.event_id,
-            stream: event.log_stream_name.unwrap_or_default(),
-            message: event.message.unwrap_or_default(),
+            ingested,
+            id: Some(id),
+            stream,
+            message,
         }
     }
 }

@@ -123,24 +123,25 @@ fn of_two_deploys_at_once_one_works_and_the_other_doesnt_disturb_it() {
     let _ = first.wait().succeeds();
     story.assert_whole("both");
 
-    // Whoever waits goes on when the first has ended, by what is there then.
-    recorder.fault(Fault::on("CreateApi").delay(Duration::from_secs(8)));
-    let mark = recorder.mark();
-    let first = story.start(["deploy", "--yes", "--stage", "waited-for"]);
-    wait_for("the first to be at work", Duration::from_mins(2), || {
-        let calls = recorder.calls_since(mark).named("CreateApi");
-        (!calls.is_empty()).then_some(())
-    });
+    // Whoever waits goes on when the other has ended.
+    let live = lock("2026-01-02T03:04:05Z", "2199-01-01T00:00:00Z");
+    story.put_object("waited-for", "lock.json", live.to_string().as_bytes());
     let _ = story
         .wsless(["deploy", "--yes", "--stage", "waited-for", "--wait=1s"])
         .exits(75)
-        .warns("Waiting for ")
+        .warns("Waiting for arn:aws:iam::000000000000:user/mallory on build-7")
         .warns("the stage is locked by");
+    let mark = recorder.mark();
+    let waiting = story.start(["deploy", "--yes", "--stage", "waited-for", "--wait"]);
+    wait_for("the lock to be tried", Duration::from_mins(2), || {
+        let tried = recorder.calls_since(mark).named("PutObject");
+        let mut tried = tried.iter();
+        tried.any(|call| call.status == Some(412)).then_some(())
+    });
     let _ = story
-        .wsless(["deploy", "--yes", "--stage", "waited-for", "--wait"])
-        .succeeds()
-        .warns("Waiting for ");
-    let _ = first.wait().succeeds();
+        .wsless(["unlock", ID, "--stage", "waited-for"])
+        .succeeds();
+    let _ = waiting.wait().succeeds().warns("Waiting for ");
     story.assert_whole("waited-for");
 
     let pair = [1, 2].map(|_| story.start(["deploy", "--yes", "--stage", "race"]));
