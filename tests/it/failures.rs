@@ -4,7 +4,6 @@
 
 mod cut_off;
 mod errors;
-mod everywhere;
 mod locks;
 mod refusals;
 

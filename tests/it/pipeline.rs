@@ -105,7 +105,7 @@ fn the_policy_suffices_for_a_systems_life_and_has_no_action_to_spare() {
     run(iam
         .attach_role_policy()
         .role_name("echo-dev-ping")
-        .policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess")
+        .policy_arn("arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
         .send())
     .expect("a policy is attached");
     let changed = FULL

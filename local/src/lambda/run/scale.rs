@@ -159,10 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn where_processors_are_short_only_what_takes_very_long_gets_more_processes() {
-        let (processes, _) = processes_for(500, MS * 100, 2, true);
-        assert!(processes <= 5, "{processes}");
-        // Whatever waits for another invocation isn't left waiting for ever.
+    fn where_processors_are_short_what_waits_for_another_invocation_isnt_left_waiting() {
+        assert!(slow(true) > slow(false));
         let (processes, until) = processes_for(50, MS * 10_000, 2, true);
         assert!(processes >= 50, "{processes}");
         assert!(until < MS * 4000, "{until:?}");
