@@ -81,7 +81,6 @@ impl Resource for EventSourceMappings {
                 &[
                     "CreateEventSourceMapping",
                     "DeleteEventSourceMapping",
-                    "GetEventSourceMapping",
                     "UpdateEventSourceMapping",
                 ],
             )
@@ -90,9 +89,15 @@ impl Resource for EventSourceMappings {
                 "lambda:FunctionArn",
                 [scope.every_arn("lambda", "function:")],
             ),
+            // Looked at until it's gone, when nothing says any more whose function's it was.
             Permission::on(
                 "lambda",
-                &["ListTags", "TagResource", "UntagResource"],
+                &[
+                    "GetEventSourceMapping",
+                    "ListTags",
+                    "TagResource",
+                    "UntagResource",
+                ],
                 [scope.arn("lambda", "event-source-mapping:*")],
             ),
         ]
