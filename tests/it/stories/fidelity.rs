@@ -75,7 +75,9 @@ fn a_deploy_to_a_cloud_as_slow_as_aws_waits_for_all_that_isnt_there_yet() {
     let _ = system
         .wsless(["destroy", "--yes", "--allow-data-loss"])
         .succeeds();
-    cloud.inventory().assert_same_as(&before);
+    wait_for("everything to be gone", BOUND, || {
+        (cloud.inventory() == before).then_some(())
+    });
     system.deploy();
     let calls = cloud.recorder.calls();
     let deleted = answered(&calls, "DeleteQueue");
