@@ -6,7 +6,6 @@ use ratatui::{Terminal, backend::TestBackend};
 
 use super::*;
 use crate::{
-    aws::Identity,
     engine::properties::Text,
     manifest,
     observe::{Alarm, AlarmState, CountedBy, QueueDepth, series::Cost, status::Measured},
@@ -29,26 +28,13 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a time")
 }
 
-fn scope() -> Scope {
-    Scope {
-        project: "chat".into(),
-        stage: "dev".into(),
-        identity: Identity {
-            account: "123456789012".into(),
-            partition: "aws".into(),
-            region: "eu-west-1".into(),
-            arn: String::new(),
-        },
-    }
-}
-
 fn all_figures() -> Vec<Figure> {
     let file = std::sync::Arc::new(crate::diagnostic::SourceFile {
         path: "wsless.toml".into(),
         text: MANIFEST.into(),
     });
     let manifest = manifest::parse(&file, "dev").expect("a manifest").manifest;
-    figures(&manifest, &scope(), &Text::from("a1b2"))
+    figures(&manifest, &Scope::example(), &Text::from("a1b2"))
 }
 
 /// An hour in which traffic rose and fell, a handler failed and a queue filled up.
@@ -128,7 +114,7 @@ fn busy() -> Live {
         troubles: Vec::new(),
     };
     let mut live = Live::new(
-        scope(),
+        Scope::example(),
         Some("wss://a1b2.execute-api.eu-west-1.amazonaws.com/dev".into()),
         Moment::Ago(Duration::from_hours(1)),
         Duration::from_secs(10),
@@ -171,7 +157,7 @@ fn a_large_screen_has_taller_pictures_and_no_more_words() {
 #[test]
 fn before_the_first_look_and_in_pause_it_says_so() {
     let mut live = Live::new(
-        scope(),
+        Scope::example(),
         None,
         Moment::Ago(Duration::from_mins(15)),
         Duration::from_secs(10),
