@@ -21,7 +21,7 @@ pub use self::{
     follow::{Follow, Told},
     history::History,
     line::{Content, Kind, Level, LogLine},
-    page::Event,
+    page::{Event, Page, Window, page},
     wanted::Wanted,
 };
 use crate::{

@@ -320,12 +320,13 @@ fn fill(
             found.push((Arc::clone(stream), at, event.clone()));
             ControlFlow::Continue(())
         });
-        let Some(looked) = looked else {
-            return false;
-        };
-        *place = Some(looked);
-        if full || limits.once {
+        // A look that ended at its first event, since the page is full, came no further than the one before.
+        *place = looked.or(*place);
+        if full || (looked.is_some() && limits.once) {
             return true;
+        }
+        if looked.is_none() {
+            return false;
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     clock::{Clock, here},
     line::LogLine,
     live::{self, Session, Step},
-    merge::Merge,
+    merge::{Arrivals, Merge},
     page::{Event, Page, Window, page},
 };
 use crate::{
@@ -80,6 +80,10 @@ struct Poll {
     token: Option<String>,
     /// When its first page was asked for, and not before.
     at: Instant,
+    /// The page isn't asked for before this.
+    due: Instant,
+    /// What had arrived when it began.
+    seen: Arrivals,
 }
 
 /// What was waited for.
@@ -191,11 +195,21 @@ impl<'a> Follow<'a> {
                 self.trouble = None;
                 self.groups[poll.group].is_missing = false;
                 self.arrived(events.into_iter().map(|event| (poll.group, event)));
+                let is_whole = poll.token.is_none() && token.is_none();
                 if token.is_some() {
-                    self.poll(Poll { token, ..poll });
+                    let due = Instant::now();
+                    self.poll(Poll { token, due, ..poll });
                 } else {
                     let now = Instant::now();
                     self.groups[poll.group].polled = Some(poll.at);
+                    // One page is what was readable at one moment. Between several, more becomes readable: what an earlier
+                    // one left out may be older than what a later one has, and is there in the next poll.
+                    let settled = if is_whole {
+                        self.merge.arrivals()
+                    } else {
+                        poll.seen
+                    };
+                    self.merge.settle(poll.group, settled);
                     // A poll that takes long is followed by a rest that is as long.
                     let next = (poll.at + self.pace).max(now + now.duration_since(poll.at));
                     self.poll_from(poll.group, self.from(poll.at), next);
@@ -209,7 +223,7 @@ impl<'a> Follow<'a> {
                     self.notes
                         .push_back(format!("The log group of {name} is gone; waiting for it."));
                 }
-                self.again(&poll);
+                self.again(poll);
             }
             Done::Polled(poll, Err(error)) => {
                 if !passes(&error) {
@@ -220,7 +234,7 @@ impl<'a> Follow<'a> {
                     self.notes.push_back(words.clone());
                     self.trouble = Some(words);
                 }
-                self.again(&poll);
+                self.again(poll);
             }
             Done::Live(session, Step::Events(events)) => {
                 let trusted = self.gap + AFTER_GAP;
@@ -272,29 +286,36 @@ impl<'a> Follow<'a> {
             from,
             token: None,
             at,
+            due: at,
+            seen: self.merge.arrivals(),
         });
     }
 
-    /// The same window from its beginning, in a while.
-    fn again(&mut self, poll: &Poll) {
-        self.poll(Poll {
-            group: poll.group,
-            from: poll.from,
-            token: None,
-            at: Instant::now() + LATER,
-        });
+    /// The same page, in a while.
+    fn again(&mut self, poll: Poll) {
+        let due = Instant::now() + LATER;
+        // A poll begins with its first page.
+        let at = if poll.token.is_none() { due } else { poll.at };
+        self.poll(Poll { at, due, ..poll });
     }
 
     fn poll(&mut self, poll: Poll) {
         let (aws, query) = (self.aws, self.query);
         self.work.push(Box::pin(async move {
-            sleep_until(poll.at).await;
+            sleep_until(poll.due).await;
             let window = Window {
                 from: poll.from,
                 until: None,
             };
             let source = &query.sources[poll.group];
-            let page = page(aws, query, source, window, poll.token.clone()).await;
+            let page = page(
+                aws,
+                source,
+                query.pattern.as_deref(),
+                window,
+                poll.token.clone(),
+            )
+            .await;
             Done::Polled(poll, page)
         }));
     }

@@ -55,8 +55,8 @@ impl<'a> History<'a> {
         let pages = needed.iter().map(|index| {
             page(
                 self.aws,
-                self.query,
                 &self.query.sources[*index],
+                self.query.pattern.as_deref(),
                 self.window,
                 self.groups[*index].token.clone(),
             )

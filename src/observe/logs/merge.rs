@@ -5,14 +5,17 @@
 //! as many are given as the one or the other source has told of.
 //!
 //! Events become readable late, and not in their order. So a line is held back until it's as old as late ones were seen to
-//! be, up to a bound; one that is later still is given when it comes.
+//! be, up to a bound; one that is later still is given when it comes. And a line that was polled is held back until it's
+//! settled: until whatever was readable before it has been read too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::page::Event;
 
-/// No line is held back for longer: brand-new events can be read after 3 to 10 s [aws-facts 3.7].
+/// No line is held back for longer for its age: brand-new events can be read after 3 to 10 s [aws-facts 3.7].
 const MOST_HOLD: i64 = 10_000;
+/// Nor until it's settled, however many calls fail.
+const MOST_UNSETTLED: i64 = 120_000;
 
 /// All that is known of what arrived.
 #[derive(Debug)]
@@ -25,10 +28,16 @@ pub struct Merge {
     given_to: i64,
 }
 
+/// So much had arrived: a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrivals(u64);
+
 /// What is known of one group.
 #[derive(Debug, Default)]
 struct Group {
     ids: BTreeSet<(i64, String)>,
+    /// What was polled until then is settled.
+    settled: Arrivals,
     sightings: BTreeMap<(i64, String, String), Sightings>,
 }
 
@@ -73,11 +82,34 @@ impl Merge {
         self.held.insert((event.at, self.arrived), (group, event));
     }
 
-    /// What is old enough to be given.
+    /// What has arrived until now.
+    pub fn arrivals(&self) -> Arrivals {
+        Arrivals(self.arrived)
+    }
+
+    /// Whatever of the group was readable before what arrived until then, has arrived too.
+    pub fn settle(&mut self, group: usize, until: Arrivals) {
+        if let Some(group) = self.groups.get_mut(group) {
+            group.settled = group.settled.max(until);
+        }
+    }
+
+    /// What is old enough, and settled, in order.
     pub fn ready(&mut self, now: i64) -> Vec<(usize, Event)> {
-        let later = self
-            .held
-            .split_off(&(now.saturating_sub(self.hold).saturating_add(1), 0));
+        let old = now.saturating_sub(self.hold);
+        let too_old = now.saturating_sub(MOST_UNSETTLED);
+        let waits = |(at, number): &(i64, u64), (group, event): &(usize, Event)| {
+            let is_settled = event.id.is_none() || {
+                let group = self.groups.get(*group);
+                group.is_none_or(|group| Arrivals(*number) <= group.settled)
+            };
+            *at > old || !(is_settled || *at <= too_old)
+        };
+        let first = self.held.iter().find(|(place, held)| waits(place, held));
+        let later = match first.map(|(place, _)| *place) {
+            Some(place) => self.held.split_off(&place),
+            None => BTreeMap::new(),
+        };
         let ready = std::mem::replace(&mut self.held, later);
         self.give(ready)
     }
@@ -149,6 +181,14 @@ mod tests {
         }
     }
 
+    /// What is ready where all was polled in one piece.
+    fn ready(merge: &mut Merge, now: i64) -> Vec<(usize, Event)> {
+        for group in 0..merge.groups.len() {
+            merge.settle(group, merge.arrivals());
+        }
+        merge.ready(now)
+    }
+
     fn messages(given: Vec<(usize, Event)>) -> Vec<String> {
         given.into_iter().map(|(_, event)| event.message).collect()
     }
@@ -173,15 +213,41 @@ mod tests {
     fn a_line_is_held_back_until_none_older_is_to_be_expected() {
         let mut merge = Merge::new(1, HOLD);
         merge.arrived(0, event(1_000, Some("1"), "a"), 1_500);
-        assert!(merge.ready(1_999).is_empty());
-        assert_eq!(messages(merge.ready(2_000)), ["a"]);
+        assert!(ready(&mut merge, 1_999).is_empty());
+        assert_eq!(messages(ready(&mut merge, 2_000)), ["a"]);
         // One that is late teaches how long to wait, and one that is far too late doesn't.
         merge.arrived(0, event(900, Some("2"), "late"), 5_000);
         merge.arrived(0, event(2_000, Some("3"), "b"), 5_000);
-        assert_eq!(messages(merge.ready(5_000)), ["late"]);
+        assert_eq!(messages(ready(&mut merge, 5_000)), ["late"]);
         merge.arrived(0, event(100, Some("4"), "ages ago"), 50_000);
-        assert_eq!(messages(merge.ready(6_099)), ["ages ago"]);
-        assert_eq!(messages(merge.ready(6_100)), ["b"]);
+        assert_eq!(messages(ready(&mut merge, 6_099)), ["ages ago"]);
+        assert_eq!(messages(ready(&mut merge, 6_100)), ["b"]);
+    }
+
+    #[test]
+    fn what_may_lack_older_lines_is_held_back_until_its_settled_up_to_a_bound() {
+        let mut merge = Merge::new(1, HOLD);
+        let before = merge.arrivals();
+        merge.arrived(0, event(1_000, Some("1"), "b"), 1_500);
+        // A poll that began before it says nothing of what is older.
+        merge.settle(0, before);
+        assert!(merge.ready(3_000).is_empty());
+        // The next one finds what the first had left out.
+        let seen = merge.arrivals();
+        merge.arrived(0, event(900, Some("2"), "a"), 3_000);
+        merge.settle(0, seen);
+        assert!(
+            merge.ready(3_000).is_empty(),
+            "the older one isn't settled yet"
+        );
+        merge.settle(0, merge.arrivals());
+        assert_eq!(messages(merge.ready(3_000)), ["a", "b"]);
+        // What is heard of at once needs no poll.
+        merge.arrived(0, event(3_500, None, "live"), 3_500);
+        assert_eq!(messages(merge.ready(4_500)), ["live"]);
+        merge.arrived(0, event(4_000, Some("3"), "c"), 4_000);
+        assert!(merge.ready(4_000 + MOST_UNSETTLED - 1).is_empty());
+        assert_eq!(messages(merge.ready(4_000 + MOST_UNSETTLED)), ["c"]);
     }
 
     #[test]
@@ -220,7 +286,7 @@ mod tests {
             let mut merge = Merge::new(3, HOLD);
             let mut given = Vec::new();
             for (now, number, is_live) in arrivals {
-                given.extend(merge.ready(now));
+                given.extend(ready(&mut merge, now));
                 let (group, at) = written[number];
                 let id = number.to_string();
                 merge.arrived(group, event(at, (!is_live).then_some(id.as_str()), &id), now);
@@ -251,7 +317,7 @@ mod tests {
                 let id = number.to_string();
                 let id = id.as_str();
                 merge.arrived(0, event(number * 500, (!is_live).then_some(id), id), now);
-                given.extend(merge.ready(now));
+                given.extend(ready(&mut merge, now));
             }
             given.extend(merge.rest());
             let mut numbers: Vec<i64> = messages(given).iter().map(|text| text.parse().unwrap()).collect();

@@ -2,7 +2,7 @@
 
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 
-use super::{Query, Source};
+use super::Source;
 use crate::aws::{Aws, Error, Operation, Service};
 
 const FILTER: Operation = Operation::read(Service::Logs, "FilterLogEvents");
@@ -65,8 +65,8 @@ pub struct Window {
 /// Reads a page.
 pub async fn page(
     aws: &Aws,
-    query: &Query,
     source: &Source,
+    pattern: Option<&str>,
     window: Window,
     token: Option<String>,
 ) -> Result<Page, Error> {
@@ -75,7 +75,7 @@ pub async fn page(
             aws.logs
                 .filter_log_events()
                 .log_group_name(&source.group)
-                .set_filter_pattern(query.pattern.clone())
+                .set_filter_pattern(pattern.map(str::to_owned))
                 .start_time(window.from.max(0))
                 .set_end_time(window.until)
                 .set_next_token(token.clone())
