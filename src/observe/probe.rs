@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio_tungstenite::tungstenite;
 
 use crate::client::{Client, ClientError};
 
@@ -56,8 +55,8 @@ pub async fn probe(address: &str) -> Probe {
             let _ = tokio::time::timeout(PATIENCE, client.close()).await;
             Probe::Opened { took_ms }
         }
-        Ok(Err(ClientError::Socket(tungstenite::Error::Http(answer)))) => {
-            let status = answer.status().as_u16();
+        Ok(Err(ClientError::Refused(refusal))) => {
+            let status = refusal.status;
             if (400..500).contains(&status) {
                 Probe::Refused { status, took_ms }
             } else {

@@ -113,7 +113,6 @@ fn reports(cloud: &Cloud, function: &str) -> usize {
 }
 
 #[test]
-#[ignore = "not seen green yet: the probe of status is refused with 403 here"]
 fn status_and_metrics_say_exactly_what_happened_and_alarms_go_on_and_off() {
     let cloud = Cloud::embedded();
     let (project, address) = deployed(&cloud);
