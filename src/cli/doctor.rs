@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Failure, Global,
-    arguments::{header, parameter, since},
+    arguments::{header, parameter},
     exit, work,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     diagnostic::Severity,
     engine::scope::Scope,
     observe::{
-        self,
+        self, Moment,
         doctor::{Diagnosis, Evidence, Probe, Probed, State, diagnose},
     },
     project::Project,
@@ -42,8 +42,8 @@ pub struct Doctor {
     query: Vec<(String, String)>,
     /// From when on what was logged and counted matters: a time, or how long ago [default: since the last deployment, and
     /// an hour ago at most]
-    #[arg(long, value_name = "TIME", value_parser = since)]
-    since: Option<Timestamp>,
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
 }
 
 impl Doctor {
@@ -60,7 +60,7 @@ impl Doctor {
             &aws,
             &project,
             global.place(),
-            self.since,
+            self.since.map(|since| since.seen_from(Timestamp::now())),
             probed,
         ))
         .await?;

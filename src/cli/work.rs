@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Global, exit, failure::Failure, signals::Signals};
+use super::{Global, arguments::duration, exit, failure::Failure, signals::Signals};
 use crate::{
     aws::{Aws, Options},
     build::{Artifacts, Event, Part},
@@ -213,17 +213,9 @@ pub struct Wait {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "30m",
-        value_parser = time
+        value_parser = duration
     )]
     pub wait: Option<Duration>,
-}
-
-/// A time such as `90s` or `1h 30m`.
-fn time(text: &str) -> Result<Duration, String> {
-    text.parse::<jiff::SignedDuration>()
-        .ok()
-        .and_then(|time| Duration::try_from(time).ok())
-        .ok_or_else(|| "a time is written as `90s`, `10m` or `1h`".to_owned())
 }
 
 /// Takes the lock; waits for its holder if it's to.

@@ -22,6 +22,23 @@ pub struct Scope {
     pub identity: Identity,
 }
 
+#[cfg(test)]
+impl Scope {
+    /// A stage of nobody's, for tests.
+    pub fn example() -> Self {
+        Self {
+            project: "chat".into(),
+            stage: "dev".into(),
+            identity: Identity {
+                account: "123456789012".into(),
+                partition: "aws".into(),
+                region: "eu-west-1".into(),
+                arn: String::new(),
+            },
+        }
+    }
+}
+
 impl Scope {
     /// `{project}-{stage}-{thing}`: what AWS knows `thing` as.
     pub fn name(&self, thing: &str) -> String {

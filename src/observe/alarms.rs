@@ -1,16 +1,14 @@
 //! A stage's alarms and their states.
 
-use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
+use aws_sdk_cloudwatch::types::StateValue;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    aws::{Aws, Error, Operation, Service},
+    aws::{Aws, Error},
     engine::{scope::Scope, stack::Stack},
     resource::alarm,
 };
-
-const LIST: Operation = Operation::read(Service::CloudWatch, "DescribeAlarms");
 
 /// An alarm, as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,22 +39,7 @@ pub enum AlarmState {
 
 /// The alarms that the stack has, the gravest first. What isn't in the cloud isn't in the list.
 pub async fn alarms(aws: &Aws, scope: &Scope, stack: &Stack) -> Result<Vec<Alarm>, Error> {
-    let prefix = scope.prefix();
-    let found = aws
-        .pages(
-            LIST,
-            |token| {
-                aws.cloudwatch
-                    .describe_alarms()
-                    .alarm_name_prefix(&prefix)
-                    .alarm_types(AlarmType::MetricAlarm)
-                    .max_records(100)
-                    .set_next_token(token)
-                    .send()
-            },
-            |page| (page.metric_alarms, page.next_token),
-        )
-        .await?;
+    let found = alarm::described(aws, scope).await?;
     // Another stage's names may begin with the same letters.
     let ours = |name: &str| {
         stack.resources.iter().any(|desired| {

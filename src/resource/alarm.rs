@@ -18,7 +18,7 @@ use super::{
     Attributes, Context, Observed, Owner, Permission, Resource, parse, retag, touches, unless_gone,
 };
 use crate::{
-    aws::{Error, Operation, Service},
+    aws::{Aws, Error, Operation, Service},
     engine::{address::Address, plan::FieldChange, properties::Text, scope::Scope, survey::Survey},
 };
 
@@ -107,22 +107,7 @@ impl Resource for Alarms {
 
     async fn list(&self, survey: &Survey<'_>) -> Result<Vec<Observed>, Error> {
         let aws = survey.aws;
-        let prefix = survey.scope.prefix();
-        let alarms = aws
-            .pages(
-                LIST,
-                |token| {
-                    aws.cloudwatch
-                        .describe_alarms()
-                        .alarm_name_prefix(&prefix)
-                        .alarm_types(AlarmType::MetricAlarm)
-                        .max_records(100)
-                        .set_next_token(token)
-                        .send()
-                },
-                |page| (page.metric_alarms, page.next_token),
-            )
-            .await?;
+        let alarms = described(aws, survey.scope).await?;
         let observed = alarms
             .iter()
             .map(|alarm| async { unless_gone(observe(survey, alarm).await) });
@@ -152,7 +137,6 @@ impl Resource for Alarms {
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
         let alarm: Alarm = parse(desired)?;
-        let cloudwatch = &context.aws.cloudwatch;
         let only_tags = fields
             .iter()
             .all(|field| touches(std::slice::from_ref(field), "tags"));
@@ -160,28 +144,7 @@ impl Resource for Alarms {
             // Tags that are sent with a change of an alarm are ignored [CloudWatch model].
             put(context, &alarm, None).await?;
         }
-        let arn = observed.attribute("arn");
-        retag(
-            context,
-            [TAG, UNTAG],
-            observed,
-            &alarm.tags,
-            |set| {
-                cloudwatch
-                    .tag_resource()
-                    .resource_arn(arn)
-                    .set_tags(Some(tags(set)))
-                    .send()
-            },
-            |keys| {
-                cloudwatch
-                    .untag_resource()
-                    .resource_arn(arn)
-                    .set_tag_keys(Some(keys))
-                    .send()
-            },
-        )
-        .await?;
+        retag_by_arn(context, observed, &alarm.tags).await?;
         Ok(Attributes::new())
     }
 
@@ -338,7 +301,58 @@ fn statistic(name: &str) -> (Option<Statistic>, Option<String>) {
     }
 }
 
-fn tags(tags: impl IntoIterator<Item = (String, String)>) -> Vec<Tag> {
+/// The alarms whose names begin as the stage's do: another stage's may too.
+pub async fn described(aws: &Aws, scope: &Scope) -> Result<Vec<MetricAlarm>, Error> {
+    let prefix = scope.prefix();
+    aws.pages(
+        LIST,
+        |token| {
+            aws.cloudwatch
+                .describe_alarms()
+                .alarm_name_prefix(&prefix)
+                .alarm_types(AlarmType::MetricAlarm)
+                .max_records(100)
+                .set_next_token(token)
+                .send()
+        },
+        |page| (page.metric_alarms, page.next_token),
+    )
+    .await
+}
+
+/// Gives what CloudWatch tags by its ARN the tags that it's to have.
+pub(super) async fn retag_by_arn(
+    context: &Context<'_>,
+    observed: &Observed,
+    desired: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    let cloudwatch = &context.aws.cloudwatch;
+    let arn = observed.attribute("arn");
+    retag(
+        context,
+        [TAG, UNTAG],
+        observed,
+        desired,
+        |set| {
+            cloudwatch
+                .tag_resource()
+                .resource_arn(arn)
+                .set_tags(Some(tags(set)))
+                .send()
+        },
+        |keys| {
+            cloudwatch
+                .untag_resource()
+                .resource_arn(arn)
+                .set_tag_keys(Some(keys))
+                .send()
+        },
+    )
+    .await
+}
+
+/// Tags as CloudWatch writes them.
+pub(super) fn tags(tags: impl IntoIterator<Item = (String, String)>) -> Vec<Tag> {
     tags.into_iter()
         .map(|(key, value)| Tag::builder().key(key).value(value).build())
         .collect()

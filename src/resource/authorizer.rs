@@ -166,20 +166,11 @@ fn observe(scope: &Scope, api_id: &str, authorizer: &AwsAuthorizer) -> Observed 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{aws::Identity, resource::to_value};
+    use crate::resource::to_value;
 
     #[test]
     fn an_authorizer_reads_back_without_what_is_for_http_apis() {
-        let scope = Scope {
-            project: "chat".into(),
-            stage: "dev".into(),
-            identity: Identity {
-                account: "123456789012".into(),
-                partition: "aws".into(),
-                region: "eu-west-1".into(),
-                arn: String::new(),
-            },
-        };
+        let scope = Scope::example();
         let desired = Authorizer {
             api_id: "a1".into(),
             name: "chat-dev-auth".into(),

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Attributes, Context, Observed, Owner, Permission, Resource, parse, retag, touches, unless_gone,
+    Attributes, Context, Observed, Owner, Permission, Resource,
+    alarm::{retag_by_arn, tags},
+    parse, touches, unless_gone,
 };
 use crate::{
     aws::{Error, Operation, Service},
@@ -28,8 +30,6 @@ const GET: Operation = Operation::read(Service::CloudWatch, "GetDashboard");
 const LIST_TAGS: Operation = Operation::read(Service::CloudWatch, "ListTagsForResource");
 /// Makes the dashboard, or overwrites all of it.
 const PUT: Operation = Operation::put(Service::CloudWatch, "PutDashboard");
-const TAG: Operation = Operation::put(Service::CloudWatch, "TagResource");
-const UNTAG: Operation = Operation::put(Service::CloudWatch, "UntagResource");
 const DELETE: Operation = Operation::put(Service::CloudWatch, "DeleteDashboards");
 
 /// A dashboard's properties.
@@ -100,7 +100,6 @@ impl Resource for Dashboards {
         fields: &[FieldChange],
     ) -> Result<Attributes, Error> {
         let dashboard: Dashboard = parse(desired)?;
-        let cloudwatch = &context.aws.cloudwatch;
         let only_tags = fields
             .iter()
             .all(|field| touches(std::slice::from_ref(field), "tags"));
@@ -108,28 +107,7 @@ impl Resource for Dashboards {
             // Tags that are sent with a change of a dashboard are ignored [CloudWatch model].
             put(context, &dashboard, None).await?;
         }
-        let arn = observed.attribute("arn");
-        retag(
-            context,
-            [TAG, UNTAG],
-            observed,
-            &dashboard.tags,
-            |set| {
-                cloudwatch
-                    .tag_resource()
-                    .resource_arn(arn)
-                    .set_tags(Some(tags(set)))
-                    .send()
-            },
-            |keys| {
-                cloudwatch
-                    .untag_resource()
-                    .resource_arn(arn)
-                    .set_tag_keys(Some(keys))
-                    .send()
-            },
-        )
-        .await?;
+        retag_by_arn(context, observed, &dashboard.tags).await?;
         Ok(Attributes::new())
     }
 
@@ -217,12 +195,6 @@ async fn put(
         );
     }
     Ok(())
-}
-
-fn tags(tags: impl IntoIterator<Item = (String, String)>) -> Vec<Tag> {
-    tags.into_iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect()
 }
 
 #[cfg(test)]

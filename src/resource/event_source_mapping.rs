@@ -476,24 +476,10 @@ fn arn(scope: &Scope, id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Identity;
-
-    fn scope() -> Scope {
-        Scope {
-            project: "chat".into(),
-            stage: "dev".into(),
-            identity: Identity {
-                account: "123456789012".into(),
-                partition: "aws".into(),
-                region: "eu-west-1".into(),
-                arn: String::new(),
-            },
-        }
-    }
 
     #[test]
     fn a_mapping_is_found_by_its_function_with_or_without_an_alias() {
-        let scope = scope();
+        let scope = Scope::example();
         let arn = scope.function_arn("echo");
         let expected = Some(Address::new(KIND, "echo"));
         assert_eq!(address(&scope, &arn), expected);
@@ -502,7 +488,7 @@ mod tests {
 
     #[test]
     fn a_mapping_of_another_stage_or_of_no_function_has_no_address() {
-        let scope = scope();
+        let scope = Scope::example();
         let other = scope.arn("lambda", "function:chat-prod-echo:live");
         assert_eq!(address(&scope, &other), None);
         assert_eq!(address(&scope, "chat-dev-echo"), None);

@@ -319,26 +319,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{aws::Identity, resource::to_value};
-
-    fn scope() -> Scope {
-        Scope {
-            project: "chat".into(),
-            stage: "dev".into(),
-            identity: Identity {
-                account: "123456789012".into(),
-                partition: "aws".into(),
-                region: "eu-west-1".into(),
-                arn: String::new(),
-            },
-        }
-    }
+    use crate::resource::to_value;
 
     fn queue() -> Integration {
         Integration {
             api_id: "a1".into(),
             integration_type: "AWS".into(),
-            uri: queue_uri(&scope(), "chat-dev-echo.fifo"),
+            uri: queue_uri(&Scope::example(), "chat-dev-echo.fifo"),
             credentials_arn: Some("arn:aws:iam::123456789012:role/r".into()),
             passthrough: Some("NEVER".into()),
             request_parameters: BTreeMap::from([(
@@ -369,7 +356,7 @@ mod tests {
 
     #[test]
     fn an_integration_is_known_by_what_it_calls() {
-        let scope = scope();
+        let scope = Scope::example();
         let name = |uri: &str| address_name(&scope, uri, "i1");
         assert_eq!(name(&function_uri(&scope, "echo")), "function:echo");
         assert_eq!(name(&queue_uri(&scope, "chat-dev-echo")), "queue:echo");
@@ -385,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_queues_integration_reads_back_as_it_was_desired() {
-        let observed = observe(&scope(), "a1", &answer(&queue()).build());
+        let observed = observe(&Scope::example(), "a1", &answer(&queue()).build());
         assert_eq!(observed.properties, to_value(&queue()));
         assert!(observed.unreadable.is_empty());
     }
@@ -394,7 +381,7 @@ mod tests {
     fn a_functions_integration_reads_back_without_the_defaults_that_aws_adds() {
         let function = Integration {
             integration_type: "AWS_PROXY".into(),
-            uri: function_uri(&scope(), "echo"),
+            uri: function_uri(&Scope::example(), "echo"),
             credentials_arn: None,
             passthrough: None,
             request_parameters: BTreeMap::new(),
@@ -405,17 +392,17 @@ mod tests {
         let answer = answer(&function)
             .passthrough_behavior(PassthroughBehavior::WhenNoMatch)
             .build();
-        let observed = observe(&scope(), "a1", &answer);
+        let observed = observe(&Scope::example(), "a1", &answer);
         assert_eq!(observed.properties, to_value(&function));
     }
 
     #[test]
     fn lost_credentials_are_seen_unless_the_answer_lacks_what_aws_always_says() {
         let lost = answer(&queue()).set_credentials_arn(None);
-        let observed = observe(&scope(), "a1", &lost.clone().build());
+        let observed = observe(&Scope::example(), "a1", &lost.clone().build());
         assert!(observed.unreadable.is_empty());
         let silent = lost.set_passthrough_behavior(None).build();
-        let observed = observe(&scope(), "a1", &silent);
+        let observed = observe(&Scope::example(), "a1", &silent);
         assert!(observed.unreadable.contains(&"credentials_arn"));
     }
 

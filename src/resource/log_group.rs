@@ -287,24 +287,10 @@ fn without_streams(arn: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Identity;
-
-    fn scope() -> Scope {
-        Scope {
-            project: "chat".into(),
-            stage: "dev".into(),
-            identity: Identity {
-                account: "123456789012".into(),
-                partition: "aws".into(),
-                region: "eu-west-1".into(),
-                arn: String::new(),
-            },
-        }
-    }
 
     #[test]
     fn the_names_the_stack_gives_are_found_again() {
-        let scope = scope();
+        let scope = Scope::example();
         let of = |name: &str| address(&scope, name).map(|address| address.name().to_owned());
         assert_eq!(of(&function_group(&scope, "echo")).as_deref(), Some("echo"));
         assert_eq!(of(&access_group(&scope)).as_deref(), Some(ACCESS));
@@ -312,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_group_that_only_begins_like_ours_has_no_address() {
-        let scope = scope();
+        let scope = Scope::example();
         assert_eq!(address(&scope, "/wsless/chat/dev/access-2"), None);
         assert_eq!(address(&scope, "/aws/lambda/chat-prod-echo"), None);
         assert_eq!(address(&scope, "chat-dev-echo"), None);
@@ -320,7 +306,7 @@ mod tests {
 
     #[test]
     fn the_groups_arn_has_no_streams_in_it() {
-        let scope = scope();
+        let scope = Scope::example();
         let arn = arn(&scope, "/aws/lambda/chat-dev-echo");
         assert_eq!(without_streams(&format!("{arn}:*")), arn);
         assert_eq!(without_streams(&arn), arn);

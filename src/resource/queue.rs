@@ -473,7 +473,7 @@ fn address(scope: &Scope, name: &str) -> Option<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{aws::Identity, engine::plan::differences, resource::to_value};
+    use crate::{engine::plan::differences, resource::to_value};
 
     fn queue() -> Queue {
         Queue {
@@ -573,16 +573,7 @@ mod tests {
 
     #[test]
     fn a_queue_and_its_fifo_successor_have_one_address() {
-        let scope = Scope {
-            project: "chat".into(),
-            stage: "dev".into(),
-            identity: Identity {
-                account: "123456789012".into(),
-                partition: "aws".into(),
-                region: "eu-west-1".into(),
-                arn: String::new(),
-            },
-        };
+        let scope = Scope::example();
         let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/chat-dev-echo.fifo";
         assert_eq!(
             address(&scope, name_in(url)),

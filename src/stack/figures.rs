@@ -442,7 +442,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{aws::Identity, diagnostic::SourceFile, manifest::parse};
+    use crate::{diagnostic::SourceFile, manifest::parse};
 
     fn of(text: &str) -> Vec<Figure> {
         let file = std::sync::Arc::new(SourceFile {
@@ -450,16 +450,7 @@ mod tests {
             text: text.into(),
         });
         let manifest = parse(&file, "dev").expect("a good manifest").manifest;
-        let scope = Scope {
-            project: "chat".into(),
-            stage: "dev".into(),
-            identity: Identity {
-                account: "123456789012".into(),
-                partition: "aws".into(),
-                region: "eu-west-1".into(),
-                arn: String::new(),
-            },
-        };
+        let scope = Scope::example();
         figures(&manifest, &scope, &Text::from("a1b2"))
     }
 

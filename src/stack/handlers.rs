@@ -344,7 +344,6 @@ fn seconds(duration: Duration) -> u32 {
 mod tests {
     use super::*;
     use crate::{
-        aws::Identity,
         diagnostic::SourceFile,
         engine::{scope::Scope, stack::Stack},
         manifest::parse,
@@ -365,16 +364,7 @@ mod tests {
         let codes = ["echo", "auth", "connect", "disconnect", "push"]
             .map(|name| (name.to_owned(), code.clone()))
             .into();
-        let scope = Scope {
-            project: "chat".into(),
-            stage: "dev".into(),
-            identity: Identity {
-                account: "123456789012".into(),
-                partition: "aws".into(),
-                region: "eu-west-1".into(),
-                arn: String::new(),
-            },
-        };
+        let scope = Scope::example();
         stack(&manifest, &codes, &scope).expect("a stack")
     }
 

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_cloudwatch::{
-    primitives::DateTime,
-    types::{Dimension, Metric, MetricDataQuery, MetricStat},
-};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    aws::{Aws, Error, Operation, Service},
-    engine::{resource::Observed, scope::Scope},
+    aws::{Aws, Error},
+    engine::{properties::Text, resource::Observed, scope::Scope},
+    observe::{
+        series::{self, Ask},
+        window::Window,
+    },
     resource::{api, function, queue},
+    stack::figures::Metric,
 };
 
-const GET: Operation = Operation::read(Service::CloudWatch, "GetMetricData");
 /// A call takes so many metrics [CloudWatch model].
 const MOST: usize = 500;
 /// Seconds that a value stands for.
-const PERIOD: i32 = 60;
+const PERIOD_S: u32 = 60;
 /// A queue's age is of use only while it's fresh.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
@@ -51,58 +51,39 @@ pub(super) async fn read(
     since: Timestamp,
     now: Timestamp,
 ) -> Result<Figures, Error> {
-    let mut asked = asked(scope, resources);
-    asked.truncate(MOST);
+    let asked = asked(scope, resources);
     let mut figures = Figures::default();
     if asked.is_empty() {
         return Ok(figures);
     }
-    let queries: Vec<MetricDataQuery> = asked
+    let asks: Vec<Ask<'_>> = asked
         .iter()
-        .enumerate()
-        .map(|(index, (_, metric, statistic))| query(index, metric, statistic))
+        .take(MOST)
+        .map(|(_, metric, statistic)| Ask {
+            metrics: std::slice::from_ref(metric),
+            statistic,
+            period_s: PERIOD_S,
+        })
         .collect();
-    let from = since.min(now - FRESH);
-    let answers = aws
-        .pages(
-            GET,
-            |token| {
-                aws.cloudwatch
-                    .get_metric_data()
-                    .set_metric_data_queries(Some(queries.clone()))
-                    .start_time(DateTime::from_secs(from.as_second()))
-                    .end_time(DateTime::from_secs(now.as_second() + 1))
-                    .set_next_token(token)
-                    .send()
-            },
-            |page| (page.metric_data_results, page.next_token),
-        )
-        .await?;
-    for answer in answers {
-        let index: Option<usize> = answer
-            .id()
-            .and_then(|id| id.strip_prefix('m')?.parse().ok());
-        let Some((about, ..)) = index.and_then(|index| asked.get(index)) else {
-            continue;
-        };
-        let values = || {
-            let times = answer.timestamps().iter().map(DateTime::secs);
-            times.zip(answer.values().iter().copied())
-        };
-        let sum: f64 = values()
-            .filter(|(at, _)| *at >= since.as_second())
-            .map(|(_, value)| value)
+    let window = Window {
+        since: since.min(now - FRESH),
+        until: now + SignedDuration::from_secs(1),
+    };
+    let (values, _) = series::read(aws, &asks, &window).await?;
+    for ((about, ..), points) in asked.iter().zip(values) {
+        let sum: f64 = points
+            .iter()
+            .filter(|point| point.at >= since)
+            .map(|point| point.value)
             .sum();
         match about {
             About::Throttles(thing) => {
                 figures.throttles.insert(thing.clone(), sum);
             }
             About::Age(thing) => {
-                let newest = values()
-                    .filter(|(at, _)| *at >= (now - FRESH).as_second())
-                    .max_by_key(|(at, _)| *at);
-                if let Some((_, age)) = newest {
-                    figures.ages.insert(thing.clone(), age);
+                let newest = points.last().filter(|point| point.at >= now - FRESH);
+                if let Some(age) = newest {
+                    figures.ages.insert(thing.clone(), age.value);
                 }
             }
             About::ExecutionErrors => figures.execution_errors += sum,
@@ -149,26 +130,13 @@ fn asked(scope: &Scope, resources: &[Observed]) -> Vec<(About, Metric, &'static 
     asked
 }
 
-fn metric(namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Metric {
+fn metric(namespace: &'static str, name: &'static str, dimensions: &[(&str, &str)]) -> Metric {
     let dimensions = dimensions
         .iter()
-        .map(|(name, value)| Dimension::builder().name(*name).value(*value).build());
-    Metric::builder()
-        .namespace(namespace)
-        .metric_name(name)
-        .set_dimensions(Some(dimensions.collect()))
-        .build()
-}
-
-fn query(index: usize, metric: &Metric, statistic: &str) -> MetricDataQuery {
-    let stat = MetricStat::builder()
-        .metric(metric.clone())
-        .period(PERIOD)
-        .stat(statistic)
-        .build();
-    MetricDataQuery::builder()
-        .id(format!("m{index}"))
-        .metric_stat(stat)
-        .return_data(true)
-        .build()
+        .map(|(name, value)| ((*name).to_owned(), Text::from(*value)));
+    Metric {
+        namespace,
+        name,
+        dimensions: dimensions.collect(),
+    }
 }

@@ -7,13 +7,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, Error, Operation, Service},
+    aws::{Aws, Error},
     engine::scope::Scope,
-    observe::LogLine,
-    resource::log_group::{access_group, function_group},
+    observe::logs::{LogLine, Page, Source, Window, page},
 };
 
-const FILTER: Operation = Operation::read(Service::Logs, "FilterLogEvents");
 /// Pages that are read of a group. A page may be empty and not the last one.
 const PAGES: usize = 10;
 /// Events that are read of a group.
@@ -79,7 +77,7 @@ pub(super) async fn failures(
     scope: &Scope,
     since: Timestamp,
 ) -> Result<Vec<Failed>, Error> {
-    let lines = read(aws, &access_group(scope), "", FAILED, since).await?;
+    let lines = read(aws, &Source::access_log(scope), FAILED, since).await?;
     Ok(lines.iter().filter_map(|line| failed(&line.raw)).collect())
 }
 
@@ -117,47 +115,29 @@ async fn lines(
     pattern: &str,
     since: Timestamp,
 ) -> Result<Vec<LogLine>, Error> {
-    read(aws, &function_group(scope, thing), thing, pattern, since).await
+    read(aws, &Source::of_handler(scope, thing), pattern, since).await
 }
 
 /// The lines of a group; none if there's no such group, which the plan tells.
 async fn read(
     aws: &Aws,
-    group: &str,
-    thing: &str,
+    source: &Source,
     pattern: &str,
     since: Timestamp,
 ) -> Result<Vec<LogLine>, Error> {
+    let window = Window {
+        from: since.as_millisecond(),
+        until: None,
+    };
     let mut lines = Vec::new();
     let mut token = None;
     for _ in 0..PAGES {
-        let page = aws
-            .call(FILTER, || {
-                aws.logs
-                    .filter_log_events()
-                    .log_group_name(group)
-                    .filter_pattern(pattern)
-                    .start_time(since.as_millisecond())
-                    .set_next_token(token.clone())
-                    .send()
-            })
-            .await;
-        let page = match page {
-            Ok(page) => page,
-            Err(error) if error.is_not_found() => break,
-            Err(error) => return Err(error),
+        let Page::Events(events, next) = page(aws, source, Some(pattern), window, token).await?
+        else {
+            break;
         };
-        lines.extend(page.events.unwrap_or_default().into_iter().map(|event| {
-            LogLine::new(
-                event
-                    .timestamp
-                    .and_then(|at| Timestamp::from_millisecond(at).ok())
-                    .unwrap_or_default(),
-                thing,
-                event.message.unwrap_or_default(),
-            )
-        }));
-        token = page.next_token.filter(|token| !token.is_empty());
+        lines.extend(events.into_iter().map(|event| source.line(event)));
+        token = next;
         if token.is_none() || lines.len() >= EVENTS {
             break;
         }

@@ -28,7 +28,7 @@ use crate::{
         resource::{Observed, Owner},
         scope::Scope,
     },
-    resource::{account_logging, alias, api, event_source_mapping, queue, table},
+    resource::{account_logging, alarm, alias, api, event_source_mapping, queue, table},
 };
 
 const GET_API: Operation = Operation::read(Service::ApiGatewayV2, "GetApi");
@@ -39,7 +39,6 @@ const GET_ACCOUNT: Operation = Operation::read(Service::Lambda, "GetAccountSetti
 const GET_ROLE: Operation = Operation::read(Service::Iam, "GetRole");
 const GET_QUEUE: Operation = Operation::read(Service::Sqs, "GetQueueAttributes");
 const GET_TABLE: Operation = Operation::read(Service::DynamoDb, "DescribeTable");
-const GET_ALARMS: Operation = Operation::read(Service::CloudWatch, "DescribeAlarms");
 
 /// The API and its stage.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -354,22 +353,7 @@ impl Look<'_> {
     }
 
     async fn alarms(&self) -> Result<BTreeMap<String, AlarmState>, Error> {
-        let prefix = self.scope.prefix();
-        let alarms = self
-            .aws
-            .pages(
-                GET_ALARMS,
-                |token| {
-                    self.aws
-                        .cloudwatch
-                        .describe_alarms()
-                        .alarm_name_prefix(&prefix)
-                        .set_next_token(token)
-                        .send()
-                },
-                |page| (page.metric_alarms, page.next_token),
-            )
-            .await?;
+        let alarms = alarm::described(self.aws, self.scope).await?;
         Ok(alarms
             .into_iter()
             .filter_map(|alarm| {
