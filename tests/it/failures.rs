@@ -132,13 +132,8 @@ impl Story {
     }
 
     fn start<const N: usize>(&self, arguments: [&str; N]) -> Running {
-        self.start_with(&arguments)
-    }
-
-    fn start_with(&self, arguments: &[&str]) -> Running {
-        let manifest = ["--manifest", self.manifest.as_str()];
-        self.project
-            .start(arguments.iter().copied().chain(manifest))
+        let manifest = ["--manifest", &self.manifest];
+        self.project.start(arguments.into_iter().chain(manifest))
     }
 
     fn deploy(&self, stage: &str) -> Output {

@@ -27,6 +27,10 @@ fn fill_in(cloud: &Cloud) {
     let none = b"\xa1\x6cMetricAlarms\x80";
     answer("DescribeAlarms", 200, "application/cbor", none);
     answer("PutMetricAlarm", 200, "application/cbor", b"\xa0");
+    let none = Fault::on("GetDashboard").always();
+    cloud
+        .recorder
+        .fault(none.error(404, "ResourceNotFound", "There is no such dashboard"));
 }
 
 #[test]
