@@ -435,13 +435,15 @@ fn follow_a_burst(cloud: &Cloud, project: &Project, followers: &[&[&str]]) {
         let expected: Vec<u64> = (0..LINES).collect();
         for name in BURSTS {
             let told = &numbers[name];
+            let wrong = told
+                .iter()
+                .zip(&expected)
+                .position(|(told, expected)| told != expected);
+            let around = wrong.map(|at| &told[at.saturating_sub(3)..(at + 10).min(told.len())]);
             assert!(
                 *told == expected,
-                "{name}, {more:?}: {} lines, first wrong at {:?}",
+                "{name}, {more:?}: {} lines, wrong at {wrong:?}, around it {around:?}",
                 told.len(),
-                told.iter()
-                    .zip(&expected)
-                    .position(|(told, expected)| told != expected)
             );
         }
     }

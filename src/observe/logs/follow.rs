@@ -16,7 +16,7 @@ use super::{
     clock::{Clock, here},
     line::LogLine,
     live::{self, Session, Step},
-    merge::{Arrivals, Merge},
+    merge::Merge,
     page::{Event, Page, Window, page},
 };
 use crate::{
@@ -82,8 +82,6 @@ struct Poll {
     at: Instant,
     /// The page isn't asked for before this.
     due: Instant,
-    /// What had arrived when it began.
-    seen: Arrivals,
 }
 
 /// What was waited for.
@@ -165,7 +163,7 @@ impl<'a> Follow<'a> {
             if let Some(note) = self.notes.pop_front() {
                 return Ok(Told::Note(note));
             }
-            let ready = self.merge.ready(self.clock.at_least(self.here()));
+            let ready = self.merge.ready(self.cloud_time(Instant::now()));
             if !ready.is_empty() {
                 return Ok(Told::Lines(self.lines(ready)));
             }
@@ -195,21 +193,14 @@ impl<'a> Follow<'a> {
                 self.trouble = None;
                 self.groups[poll.group].is_missing = false;
                 self.arrived(events.into_iter().map(|event| (poll.group, event)));
-                let is_whole = poll.token.is_none() && token.is_none();
                 if token.is_some() {
                     let due = Instant::now();
                     self.poll(Poll { token, due, ..poll });
                 } else {
                     let now = Instant::now();
                     self.groups[poll.group].polled = Some(poll.at);
-                    // One page is what was readable at one moment. Between several, more becomes readable: what an earlier
-                    // one left out may be older than what a later one has, and is there in the next poll.
-                    let settled = if is_whole {
-                        self.merge.arrivals()
-                    } else {
-                        poll.seen
-                    };
-                    self.merge.settle(poll.group, settled);
+                    // What became readable while its pages were read may have been left out: it's there in the next one.
+                    self.merge.read(poll.group, self.cloud_time(poll.at));
                     // A poll that takes long is followed by a rest that is as long.
                     let next = (poll.at + self.pace).max(now + now.duration_since(poll.at));
                     self.poll_from(poll.group, self.from(poll.at), next);
@@ -267,8 +258,13 @@ impl<'a> Follow<'a> {
 
     /// The time from which on a poll must look again that follows one of `when`.
     fn from(&self, when: Instant) -> i64 {
+        self.cloud_time(when) - OVERLAP
+    }
+
+    /// The time that it was at least for CloudWatch.
+    fn cloud_time(&self, when: Instant) -> i64 {
         let (here, began) = self.began;
-        self.clock.at_least(here + elapsed(began, when)) - OVERLAP
+        self.clock.at_least(here + elapsed(began, when))
     }
 
     fn here(&self) -> i64 {
@@ -287,7 +283,6 @@ impl<'a> Follow<'a> {
             token: None,
             at,
             due: at,
-            seen: self.merge.arrivals(),
         });
     }
 

@@ -5,17 +5,18 @@
 //! as many are given as the one or the other source has told of.
 //!
 //! Events become readable late, and not in their order. So a line is held back until it's as old as late ones were seen to
-//! be, up to a bound; one that is later still is given when it comes. And a line that was polled is held back until it's
-//! settled: until whatever was readable before it has been read too.
+//! be, up to a bound; one that is later still is given when it comes. And one that was polled is held back until its group
+//! was read at that age: whatever is older could be read by then. Of lines of the same millisecond, the poll that told of
+//! them last knows the order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::page::Event;
 
 /// No line is held back for longer for its age: brand-new events can be read after 3 to 10 s [aws-facts 3.7].
 const MOST_HOLD: i64 = 10_000;
-/// Nor until it's settled, however many calls fail.
-const MOST_UNSETTLED: i64 = 120_000;
+/// Nor until its group was read once more, however many calls fail.
+const MOST_UNREAD: i64 = 120_000;
 
 /// All that is known of what arrived.
 #[derive(Debug)]
@@ -28,16 +29,13 @@ pub struct Merge {
     given_to: i64,
 }
 
-/// So much had arrived: a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Arrivals(u64);
-
 /// What is known of one group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Group {
-    ids: BTreeSet<(i64, String)>,
-    /// What was polled until then is settled.
-    settled: Arrivals,
+    /// Polled events by time and id, and as the how-manieth each arrived last.
+    ids: BTreeMap<(i64, String), u64>,
+    /// All that could be read then has arrived.
+    read_at: i64,
     sightings: BTreeMap<(i64, String, String), Sightings>,
 }
 
@@ -53,9 +51,13 @@ impl Merge {
     /// were seen.
     pub fn new(groups: usize, hold: i64) -> Self {
         Self {
-            groups: std::iter::repeat_with(Group::default)
-                .take(groups)
-                .collect(),
+            groups: std::iter::repeat_with(|| Group {
+                ids: BTreeMap::new(),
+                read_at: i64::MIN,
+                sightings: BTreeMap::new(),
+            })
+            .take(groups)
+            .collect(),
             held: BTreeMap::new(),
             arrived: 0,
             hold,
@@ -65,45 +67,40 @@ impl Merge {
 
     /// An event of a group was given already.
     pub fn given(&mut self, group: usize, event: &Event) {
-        self.is_new(group, event);
+        self.sight(group, event);
         self.given_to = self.given_to.max(event.at);
     }
 
     /// An event of a group arrived now: with an id it was polled, without one it came by live tail.
     pub fn arrived(&mut self, group: usize, event: Event, now: i64) {
-        if !self.is_new(group, &event) {
+        if !self.sight(group, &event) {
             return;
         }
         let age = now.saturating_sub(event.at);
         if event.at < self.given_to && age <= MOST_HOLD {
             self.hold = self.hold.max(age);
         }
-        self.arrived += 1;
         self.held.insert((event.at, self.arrived), (group, event));
     }
 
-    /// What has arrived until now.
-    pub fn arrivals(&self) -> Arrivals {
-        Arrivals(self.arrived)
-    }
-
-    /// Whatever of the group was readable before what arrived until then, has arrived too.
-    pub fn settle(&mut self, group: usize, until: Arrivals) {
+    /// All of the group that could be read then has arrived.
+    pub fn read(&mut self, group: usize, at: i64) {
         if let Some(group) = self.groups.get_mut(group) {
-            group.settled = group.settled.max(until);
+            group.read_at = group.read_at.max(at);
         }
     }
 
-    /// What is old enough, and settled, in order.
+    /// What is old enough, in order.
     pub fn ready(&mut self, now: i64) -> Vec<(usize, Event)> {
         let old = now.saturating_sub(self.hold);
-        let too_old = now.saturating_sub(MOST_UNSETTLED);
-        let waits = |(at, number): &(i64, u64), (group, event): &(usize, Event)| {
-            let is_settled = event.id.is_none() || {
-                let group = self.groups.get(*group);
-                group.is_none_or(|group| Arrivals(*number) <= group.settled)
-            };
-            *at > old || !(is_settled || *at <= too_old)
+        let too_old = now.saturating_sub(MOST_UNREAD);
+        let waits = |(at, _): &(i64, u64), (group, event): &(usize, Event)| {
+            let read_at = self
+                .groups
+                .get(*group)
+                .map_or(i64::MAX, |group| group.read_at);
+            let is_read = event.id.is_none() || *at <= read_at.saturating_sub(self.hold);
+            *at > old || !(is_read || *at <= too_old)
         };
         let first = self.held.iter().find(|(place, held)| waits(place, held));
         let later = match first.map(|(place, _)| *place) {
@@ -136,14 +133,26 @@ impl Merge {
         ready.into_values().collect()
     }
 
-    fn is_new(&mut self, group: usize, event: &Event) -> bool {
+    /// Counts an event as arrived, the last of its millisecond: whether it's new.
+    fn sight(&mut self, group: usize, event: &Event) -> bool {
         let Some(group) = self.groups.get_mut(group) else {
             return false;
         };
-        if let Some(id) = &event.id
-            && !group.ids.insert((event.at, id.clone()))
-        {
-            return false;
+        self.arrived += 1;
+        if let Some(id) = &event.id {
+            match group.ids.entry((event.at, id.clone())) {
+                Entry::Vacant(entry) => _ = entry.insert(self.arrived),
+                Entry::Occupied(mut entry) => {
+                    // A poll that was read to its end has the order; the next one's first page alone would upset it.
+                    if event.at > group.read_at.saturating_sub(self.hold) {
+                        let before = entry.insert(self.arrived);
+                        if let Some(held) = self.held.remove(&(event.at, before)) {
+                            self.held.insert((event.at, self.arrived), held);
+                        }
+                    }
+                    return false;
+                }
+            }
         }
         let sightings = group
             .sightings
@@ -165,6 +174,8 @@ impl Merge {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::{collection::vec, prelude::*, sample::Index};
 
     use super::*;
@@ -181,10 +192,10 @@ mod tests {
         }
     }
 
-    /// What is ready where all was polled in one piece.
+    /// What is ready where all that can be read has arrived.
     fn ready(merge: &mut Merge, now: i64) -> Vec<(usize, Event)> {
         for group in 0..merge.groups.len() {
-            merge.settle(group, merge.arrivals());
+            merge.read(group, now);
         }
         merge.ready(now)
     }
@@ -225,29 +236,37 @@ mod tests {
     }
 
     #[test]
-    fn what_may_lack_older_lines_is_held_back_until_its_settled_up_to_a_bound() {
+    fn what_may_lack_older_lines_is_held_back_until_its_group_was_read_again_up_to_a_bound() {
         let mut merge = Merge::new(1, HOLD);
-        let before = merge.arrivals();
         merge.arrived(0, event(1_000, Some("1"), "b"), 1_500);
-        // A poll that began before it says nothing of what is older.
-        merge.settle(0, before);
+        merge.read(0, 1_500);
+        // It's old enough, but what is older may have become readable since.
         assert!(merge.ready(3_000).is_empty());
-        // The next one finds what the first had left out.
-        let seen = merge.arrivals();
         merge.arrived(0, event(900, Some("2"), "a"), 3_000);
-        merge.settle(0, seen);
-        assert!(
-            merge.ready(3_000).is_empty(),
-            "the older one isn't settled yet"
-        );
-        merge.settle(0, merge.arrivals());
-        assert_eq!(messages(merge.ready(3_000)), ["a", "b"]);
+        merge.read(0, 1_999);
+        assert_eq!(messages(merge.ready(3_000)), ["a"]);
+        merge.read(0, 2_000);
+        assert_eq!(messages(merge.ready(3_000)), ["b"]);
         // What is heard of at once needs no poll.
         merge.arrived(0, event(3_500, None, "live"), 3_500);
         assert_eq!(messages(merge.ready(4_500)), ["live"]);
         merge.arrived(0, event(4_000, Some("3"), "c"), 4_000);
-        assert!(merge.ready(4_000 + MOST_UNSETTLED - 1).is_empty());
-        assert_eq!(messages(merge.ready(4_000 + MOST_UNSETTLED)), ["c"]);
+        assert!(merge.ready(4_000 + MOST_UNREAD - 1).is_empty());
+        assert_eq!(messages(merge.ready(4_000 + MOST_UNREAD)), ["c"]);
+    }
+
+    #[test]
+    fn of_one_millisecond_the_last_poll_knows_the_order() {
+        let mut merge = Merge::new(1, HOLD);
+        // A second page has what the first left out the older neighbours of.
+        merge.arrived(0, event(10, Some("3"), "c"), 10);
+        for (id, message) in [("1", "a"), ("2", "b"), ("3", "c")] {
+            merge.arrived(0, event(10, Some(id), message), 20);
+        }
+        assert_eq!(messages(ready(&mut merge, 5_000)), ["a", "b", "c"]);
+        // What was given isn't given again.
+        merge.arrived(0, event(10, Some("3"), "c"), 30);
+        assert!(ready(&mut merge, 6_000).is_empty());
     }
 
     #[test]
@@ -297,6 +316,51 @@ mod tests {
             let mut numbers: Vec<usize> = messages(given).iter().map(|text| text.parse().unwrap()).collect();
             numbers.sort_unstable();
             prop_assert_eq!(numbers, (0..written.len()).collect::<Vec<_>>());
+        }
+
+        /// Two groups' events, several of a millisecond, which become readable later than they're written, polled in pages
+        /// that are read at different moments.
+        #[test]
+        fn polls_in_pages_give_each_event_once_and_each_groups_in_order(
+            written in vec((0_usize..2, 0_i64..3, 0..HOLD), 1..80),
+            polls in vec((0_usize..2, 1_i64..2_000, vec((0_i64..700, 1_usize..30), 0..6)), 40),
+        ) {
+            let mut at = 0;
+            let mut groups = [Vec::new(), Vec::new()];
+            for (group, gap, late) in written {
+                at += gap * gap;
+                groups[group].push((at, at + late));
+            }
+            let mut merge = Merge::new(2, HOLD);
+            let mut given = Vec::new();
+            let mut now = 0;
+            let long_after = [0, 1].map(|group| (group, 10 * MOST_HOLD, Vec::new()));
+            for (group, rest, pages) in polls.into_iter().chain(long_after) {
+                now += rest;
+                let began = now;
+                let mut place = 0_usize;
+                // The last page goes to the end.
+                for (took, most) in pages.into_iter().chain([(0, usize::MAX)]) {
+                    now += took;
+                    let end = groups[group].len().min(place.saturating_add(most));
+                    for number in place..end {
+                        let (at, readable) = groups[group][number];
+                        if readable <= now {
+                            let id = number.to_string();
+                            merge.arrived(group, event(at, Some(&id), &id), now);
+                        }
+                    }
+                    place = end;
+                    given.extend(merge.ready(now));
+                }
+                merge.read(group, began);
+                given.extend(merge.ready(now));
+            }
+            for (group, events) in groups.iter().enumerate() {
+                let told = given.iter().filter(|(whose, _)| *whose == group);
+                let told: Vec<usize> = told.map(|(_, event)| event.message.parse().unwrap()).collect();
+                prop_assert_eq!(told, (0..events.len()).collect::<Vec<_>>());
+            }
         }
 
         #[test]
