@@ -111,10 +111,14 @@ async fn measure(parts: &[String], load: Duration) -> usize {
 
 /// How soon `wsless local` is there, and what it takes.
 fn start(table: &mut Table, folder: &Path) {
-    let (cloud, ready) = start_cloud(folder);
+    // The first one reads the program from the disk.
+    let mut ready: Vec<Duration> = (0..5).map(|_| start_cloud(folder).1).collect();
+    ready.sort_unstable();
+    let ready = ready[2];
+    let (cloud, _) = start_cloud(folder);
     let idle_mb = resident_kib(cloud.0.id()) / 1024;
     table.row(
-        "`wsless local`: ready after",
+        "`wsless local`: ready after, the middle of 5",
         &format!("{} ms", ready.as_millis()),
         "below 100 ms",
         ready.as_millis() < 100,

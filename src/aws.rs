@@ -182,7 +182,8 @@ pub struct Aws {
     identity: Identity,
     credentials: Option<SharedCredentialsProvider>,
     has_own_endpoint: bool,
-    limits: limit::Limits,
+    /// None where nobody limits.
+    limits: Option<limit::Limits>,
     api_changes: tokio::sync::Mutex<()>,
 }
 
@@ -288,6 +289,10 @@ impl Aws {
                 arn: String::new(),
             },
         );
+        if options.local {
+            // Its rates are only those of `--fidelity aws`, and what it throttles then is repeated.
+            aws.limits = None;
+        }
         // Nothing is uploaded in the first call: whoever is there answers at once.
         let sts = aws_sdk_sts::Client::from_conf(
             aws_sdk_sts::config::Builder::from(&config)
@@ -360,7 +365,7 @@ impl Aws {
             identity,
             credentials: config.credentials_provider(),
             has_own_endpoint: config.endpoint_url().is_some(),
-            limits: limit::Limits::new(config.endpoint_url().is_some()),
+            limits: Some(limit::Limits::new(config.endpoint_url().is_some())),
             api_changes: tokio::sync::Mutex::new(()),
         }
     }

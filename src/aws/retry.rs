@@ -145,7 +145,9 @@ impl Aws {
             } else {
                 None
             };
-        self.limits.acquire(operation).await;
+        if let Some(limits) = &self.limits {
+            limits.acquire(operation).await;
+        }
         tracing::debug!(%operation, "call");
         send().await
     }
