@@ -7,6 +7,7 @@
 pub mod address;
 pub mod apply;
 pub mod bucket;
+pub mod drift;
 pub mod event;
 pub mod lock;
 pub mod plan;

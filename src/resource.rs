@@ -167,6 +167,7 @@ mod tests {
                 before: Some(before),
                 after: Some(after),
                 secret: false,
+                is_outside: false,
             }]
         };
         assert!(!takes_away(

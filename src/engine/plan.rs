@@ -54,6 +54,8 @@ pub struct FieldChange {
     pub after: Option<Value>,
     /// Whether the values must not be shown.
     pub secret: bool,
+    /// Whether the manifest means the same as when it was last deployed, so that somebody changed the cloud.
+    pub is_outside: bool,
 }
 
 /// What happens to one resource, and why.
@@ -71,6 +73,8 @@ pub struct Change {
     pub deleted_with: Option<Address>,
     /// What would be lost, such as `12 messages`; found out after planning.
     pub data_at_risk: Option<String>,
+    /// For a create: whether the last deployment had it, so that somebody deleted it.
+    pub is_gone: bool,
 }
 
 /// All changes: the desired resources in the stack's order, then what is deleted.
@@ -240,6 +244,7 @@ fn change(
         observed,
         deleted_with: None,
         data_at_risk: None,
+        is_gone: false,
     }
 }
 
@@ -312,17 +317,27 @@ pub fn differences(
     fields
 }
 
+/// The paths at which two trees of properties differ.
+pub fn moved(before: &Value, after: &Value) -> Vec<String> {
+    let mut fields = Vec::new();
+    compare("", before, after, &mut fields);
+    fields.into_iter().map(|field| field.path).collect()
+}
+
+/// The path of a key below `path`.
+pub fn child(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
 fn compare(path: &str, before: &Value, after: &Value, fields: &mut Vec<FieldChange>) {
     if before == after {
         return;
     }
-    let join = |key: &str| {
-        if path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{path}.{key}")
-        }
-    };
+    let join = |key: &str| child(path, key);
     match (before, after) {
         (_, Value::Object(after))
             if !is_unknown(&Value::Object(after.clone()))
@@ -363,6 +378,7 @@ fn compare(path: &str, before: &Value, after: &Value, fields: &mut Vec<FieldChan
                 after => Some(after.clone()),
             },
             secret: false,
+            is_outside: false,
         }),
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     bucket::{Bucket, Condition},
+    drift::Meant,
     resource::Attributes,
 };
 use crate::aws::Error;
@@ -48,6 +49,9 @@ pub struct Record {
     /// The attributes of each resource, by address: ids, ARNs, published versions.
     #[serde(default)]
     pub resources: BTreeMap<String, Attributes>,
+    /// What each resource was meant to be, by address, without secrets: what tells drift from a changed manifest.
+    #[serde(default)]
+    pub meant: Meant,
     /// What was changed: addresses by action.
     #[serde(default)]
     pub changes: BTreeMap<String, Vec<String>>,

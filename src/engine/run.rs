@@ -9,6 +9,7 @@ use super::{
     address::Address,
     apply::{Applied, Engine},
     bucket::Bucket,
+    drift,
     event::Outcome,
     lock::{Holder, Lock, LockError, run_url},
     plan::{Action, Foreign, Plan, of_kind, plan},
@@ -101,6 +102,9 @@ impl Engine<'_> {
         let observation = observation.map_err(LookError::Aws)?;
         let (last, record_version) = last?;
         let mut plan = plan(self.stack, &observation, self.types).map_err(LookError::Foreign)?;
+        if let Some(last) = &last {
+            drift::mark(&mut plan, self.stack, last);
+        }
         self.weigh(&mut plan).await?;
         Ok(Look {
             plan,
@@ -205,13 +209,13 @@ impl Engine<'_> {
                 }
             }
         };
-        let number = look.last.as_ref().map_or(0, |last| last.number) + 1;
+        let number = number_after(look.last.as_ref());
         let emptied = self.stack.resources.is_empty() && applied.is_complete();
         if troubles.is_empty() {
             let written = if emptied {
                 self.bucket().remove_stage().await
             } else {
-                let record = self.record(number, started, &applied, about);
+                let record = self.record(look.last.as_ref(), started, &applied, about);
                 record::write(self.bucket(), &record).await
             };
             if let Err(error) = written {
@@ -251,7 +255,7 @@ impl Engine<'_> {
 
     fn record(
         &self,
-        number: u64,
+        last: Option<&Record>,
         started_at: Timestamp,
         applied: &Applied,
         about: &About,
@@ -269,7 +273,7 @@ impl Engine<'_> {
         }
         Record {
             schema: 1,
-            number,
+            number: number_after(last),
             command: about.command.clone(),
             complete: applied.is_complete(),
             started_at,
@@ -285,9 +289,14 @@ impl Engine<'_> {
                 .iter()
                 .map(|(address, attributes)| (address.to_string(), attributes.clone()))
                 .collect(),
+            meant: drift::meant(self.stack, applied, self.types, last),
             changes,
         }
     }
+}
+
+fn number_after(last: Option<&Record>) -> u64 {
+    last.map_or(0, |last| last.number) + 1
 }
 
 /// Why a run couldn't begin.

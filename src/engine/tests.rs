@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use super::{
     address::Address,
     apply::{Applied, Engine, Stop},
+    drift,
     event::Outcome,
     plan::{Action, FieldChange, Plan, plan},
     properties::{Text, is_unknown},
+    record::Record,
     resource::{Attributes, Context, Observed, Owner, Replacement, Resource},
     scope::Scope,
     stack::{Builder, Stack, StackError},
@@ -334,6 +336,107 @@ async fn what_refers_to_a_changing_attribute_follows_the_change() {
         cloud.observation().resources[1].properties["a"],
         "id-of-x/a-next"
     );
+}
+
+/// A record of what was applied.
+fn record(
+    stack: &Stack,
+    applied: &Applied,
+    types: &[&dyn Resource],
+    last: Option<&Record>,
+) -> Record {
+    let text = r#"{"schema":1,"number":1,"command":"deploy","complete":true,"started_at":"2026-01-02T03:04:05Z",
+        "seconds":1.0,"identity":"me","wsless":"0"}"#;
+    let mut record: Record = serde_json::from_str(text).unwrap();
+    record.meant = drift::meant(stack, applied, types, last);
+    record
+}
+
+#[tokio::test]
+async fn what_was_changed_outside_is_told_from_what_the_manifest_changed() {
+    let cloud = Cloud::new();
+    let (x, y) = (Things::new("x", cloud), Things::new("y", cloud));
+    let types: [&dyn Resource; 2] = [&x, &y];
+    let first = plan(&pair(1), &cloud.observation(), &types).unwrap();
+    let applied = apply(&pair(1), &first, &types, &Stop::default()).await;
+    let recorded = record(&pair(1), &applied, &types, None);
+    let look = |stack: &Stack| {
+        let mut plan = plan(stack, &cloud.observation(), &types).unwrap();
+        drift::mark(&mut plan, stack, &recorded);
+        plan
+    };
+    let told = |plan: &Plan| -> Vec<(String, String, bool)> {
+        plan.effective()
+            .flat_map(|change| {
+                change.fields.iter().map(|field| {
+                    (
+                        change.address.to_string(),
+                        field.path.clone(),
+                        field.is_outside,
+                    )
+                })
+            })
+            .collect()
+    };
+    let row =
+        |address: &str, path: &str, is_outside| (address.to_owned(), path.to_owned(), is_outside);
+
+    // The manifest changes; what follows from that isn't from outside either.
+    assert_eq!(
+        told(&look(&pair(2))),
+        [row("x/a", "size", false), row("y/b", "a", false)]
+    );
+    // Somebody changes the cloud: the same field differs, and the manifest means what it meant.
+    let address = Address::new("x", "a");
+    lock(&cloud.there).get_mut(&address).unwrap()[0].properties["size"] = json!(7);
+    let drifted = look(&pair(1));
+    assert_eq!(told(&drifted)[0], row("x/a", "size", true));
+    assert_eq!(actions(&drift::only(&drifted)), ["update x/a"]);
+    // Both: then the manifest counts.
+    assert_eq!(told(&look(&pair(2)))[0], row("x/a", "size", false));
+    assert!(drift::only(&look(&pair(2))).is_empty());
+    // Somebody deletes.
+    let b = Address::new("y", "b");
+    lock(&cloud.there).remove(&b);
+    let drifted = look(&pair(1));
+    let gone = drifted
+        .changes
+        .iter()
+        .find(|change| change.address == b)
+        .unwrap();
+    assert!(gone.is_gone);
+    assert_eq!(
+        actions(&drift::only(&drifted)),
+        ["update x/a", "create y/b"]
+    );
+}
+
+#[tokio::test]
+async fn the_record_says_what_was_meant_without_secrets_and_of_a_failed_step_what_it_said_before() {
+    let cloud = Cloud::new();
+    let (x, y) = (Things::new("x", cloud), Things::new("y", cloud));
+    let types: [&dyn Resource; 2] = [&x, &y];
+    let stack = |size: u32| {
+        let mut builder = Builder::default();
+        builder.add(
+            "x",
+            "a",
+            &json!({ "name": "a", "size": size, "secret": "hunter2" }),
+        );
+        builder.build().unwrap()
+    };
+    let first = plan(&stack(1), &cloud.observation(), &types).unwrap();
+    let applied = apply(&stack(1), &first, &types, &Stop::default()).await;
+    let one = record(&stack(1), &applied, &types, None);
+    assert_eq!(one.meant["x/a"], json!({ "name": "a", "size": 1 }));
+    assert!(!serde_json::to_string(&one).unwrap().contains("hunter2"));
+
+    lock(&cloud.failing).insert("update x/a".to_owned());
+    let second = plan(&stack(2), &cloud.observation(), &types).unwrap();
+    let applied = apply(&stack(2), &second, &types, &Stop::default()).await;
+    assert!(!applied.is_complete());
+    let two = record(&stack(2), &applied, &types, Some(&one));
+    assert_eq!(two.meant, one.meant);
 }
 
 #[tokio::test]

@@ -130,6 +130,7 @@ fn change(change: &Change, forces: Forces<'_>) -> Value {
         "fields": fields,
         "deleted_with": change.deleted_with.as_ref().map(ToString::to_string),
         "data_at_risk": change.data_at_risk,
+        "outside": change.is_outside(),
     })
 }
 
@@ -137,7 +138,8 @@ fn field(field: &FieldChange) -> Value {
     if field.secret {
         return json!({ "path": field.path, "secret": true });
     }
-    let mut shown = json!({ "path": field.path, "before": field.before });
+    let mut shown =
+        json!({ "path": field.path, "before": field.before, "outside": field.is_outside });
     match &field.after {
         Some(after) if is_unknown(after) => shown["unknown"] = json!(true),
         after => shown["after"] = json!(after),

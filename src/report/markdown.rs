@@ -99,10 +99,12 @@ mod tests {
                 before: Some(json!("old")),
                 after: Some(json!(after)),
                 secret: false,
+                is_outside: false,
             }],
             observed: None,
             deleted_with: None,
             data_at_risk: None,
+            is_gone: false,
         }
     }
 

@@ -139,6 +139,9 @@ fn render_change(
             ),
         );
     }
+    if change.is_gone {
+        line(shown, &format!("    {}", paint(LOUD, "deleted outside")));
+    }
     match change.action {
         Action::Create if room.verbose == 0 => {}
         Action::Create => {
@@ -219,11 +222,13 @@ fn render_created(shown: &mut String, field: &FieldChange, room: Room) {
 
 fn render_field(shown: &mut String, field: &FieldChange, forced: bool, room: Room) {
     let path = inline(&field.path);
-    let why = if forced {
-        format!("  {}", paint(CHANGED, "forces the replacement"))
-    } else {
-        String::new()
-    };
+    let mut why = String::new();
+    if forced {
+        why += &format!("  {}", paint(CHANGED, "forces the replacement"));
+    }
+    if field.is_outside {
+        why += &format!("  {}", paint(LOUD, "changed outside"));
+    }
     let (before, after) = (field.before.as_ref(), field.after.as_ref());
     if let Some((sign, style, only)) = match (before, after) {
         (None, after) => Some(("+", ADDED, after)),

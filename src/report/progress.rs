@@ -350,6 +350,7 @@ mod tests {
             observed: None,
             deleted_with: None,
             data_at_risk: None,
+            is_gone: false,
         }
     }
 

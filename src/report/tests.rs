@@ -88,6 +88,7 @@ fn change(of: &str, action: Action, fields: Vec<FieldChange>) -> Change {
         observed: None,
         deleted_with: None,
         data_at_risk: None,
+        is_gone: false,
     }
 }
 
@@ -97,6 +98,7 @@ fn field(path: &str, before: Value, after: Value) -> FieldChange {
         before: Some(before).filter(|value| !value.is_null()),
         after: Some(after).filter(|value| !value.is_null()),
         secret: false,
+        is_outside: false,
     }
 }
 
