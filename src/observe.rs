@@ -5,7 +5,7 @@
 
 mod alarms;
 pub mod doctor;
-mod drift;
+pub mod drift;
 pub mod follow;
 mod gateway;
 mod handshake;

@@ -222,6 +222,78 @@ fn lints(document: &Value) {
 }
 
 #[test]
+fn what_somebody_changes_in_the_console_is_told_from_what_the_manifest_changes() {
+    let cloud = Cloud::embedded();
+    let project = system(&cloud);
+    let _ = project
+        .wsless(["plan", "--drift"])
+        .exits(1)
+        .warns("no deployment of dev is recorded");
+    let _ = project.wsless(["deploy", "--yes"]).succeeds();
+    let mark = cloud.recorder.mark();
+    let _ = project
+        .wsless(["plan", "--drift"])
+        .succeeds()
+        .says("Nothing was changed outside since deployment 1");
+    cloud.recorder.mutations_since(mark).assert_none();
+
+    // Somebody gives a queue another visibility timeout, and takes an alarm away.
+    let sqs = aws_sdk_sqs::Client::new(&cloud.sdk());
+    let url = run(sqs.get_queue_url().queue_name("echo-dev-echo").send())
+        .expect("a queue")
+        .queue_url
+        .expect("its address");
+    run(sqs
+        .set_queue_attributes()
+        .queue_url(&url)
+        .attributes(
+            aws_sdk_sqs::types::QueueAttributeName::MessageRetentionPeriod,
+            "61",
+        )
+        .send())
+    .expect("another retention");
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&cloud.sdk());
+    let alarms = run(cloudwatch.describe_alarms().send()).expect("alarms");
+    let alarm = alarms
+        .metric_alarms()
+        .first()
+        .and_then(|alarm| alarm.alarm_name());
+    let alarm = alarm.expect("an alarm").to_owned();
+    run(cloudwatch.delete_alarms().alarm_names(&alarm).send()).expect("an alarm less");
+    // And the manifest changes something else.
+    project.edit("wsless.toml", "timeout = \"5s\"", "timeout = \"6s\"");
+
+    let told = project
+        .wsless(["plan", "--drift", "--output", "json"])
+        .exits(2)
+        .json_lines();
+    let told = told.last().expect("a plan");
+    let changes = told["changes"].as_array().expect("changes");
+    assert_eq!(changes.len(), 2, "{told}");
+    let queue = changes
+        .iter()
+        .find(|change| change["action"] == "update")
+        .expect("an update");
+    assert_eq!(queue["address"], "queue/echo");
+    assert_eq!(queue["fields"].as_array().map(Vec::len), Some(1), "{queue}");
+    assert_eq!(queue["fields"][0]["outside"], true);
+    assert!(
+        changes
+            .iter()
+            .any(|change| change["action"] == "create" && change["outside"] == true)
+    );
+
+    let _ = project
+        .wsless(["plan"])
+        .succeeds()
+        .says("changed outside")
+        .says("deleted outside")
+        .says("timeout");
+    let _ = project.wsless(["deploy", "--yes"]).succeeds();
+    let _ = project.wsless(["plan", "--drift"]).succeeds();
+}
+
+#[test]
 fn who_may_only_read_plans_and_cant_deploy() {
     let cloud = Cloud::embedded();
     let mut project = system(&cloud);
