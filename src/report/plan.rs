@@ -222,13 +222,15 @@ fn render_created(shown: &mut String, field: &FieldChange, room: Room) {
 
 fn render_field(shown: &mut String, field: &FieldChange, forced: bool, room: Room) {
     let path = inline(&field.path);
-    let mut why = String::new();
-    if forced {
-        why += &format!("  {}", paint(CHANGED, "forces the replacement"));
-    }
-    if field.is_outside {
-        why += &format!("  {}", paint(LOUD, "changed outside"));
-    }
+    let why = [
+        (forced, CHANGED, "forces the replacement"),
+        (field.is_outside, LOUD, "changed outside"),
+    ]
+    .into_iter()
+    .filter(|(is_so, ..)| *is_so)
+    .fold(String::new(), |why, (_, style, words)| {
+        why + "  " + &paint(style, words)
+    });
     let (before, after) = (field.before.as_ref(), field.after.as_ref());
     if let Some((sign, style, only)) = match (before, after) {
         (None, after) => Some(("+", ADDED, after)),

@@ -353,6 +353,7 @@ mod tests {
             commit: None,
             wsless: String::new(),
             resources: BTreeMap::new(),
+            meant: BTreeMap::new(),
             changes: BTreeMap::new(),
         }
     }

@@ -343,12 +343,10 @@ mod tests {
                 for (took, most) in pages.into_iter().chain([(0, usize::MAX)]) {
                     now += took;
                     let end = groups[group].len().min(place.saturating_add(most));
-                    for number in place..end {
-                        let (at, readable) = groups[group][number];
-                        if readable <= now {
-                            let id = number.to_string();
-                            merge.arrived(group, event(at, Some(&id), &id), now);
-                        }
+                    let page = groups[group].iter().enumerate().take(end).skip(place);
+                    for (number, (at, _)) in page.filter(|(_, (_, readable))| *readable <= now) {
+                        let id = number.to_string();
+                        merge.arrived(group, event(*at, Some(&id), &id), now);
                     }
                     place = end;
                     given.extend(merge.ready(now));
