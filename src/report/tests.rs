@@ -284,13 +284,14 @@ fn a_plan_for_machines_has_all_changes_and_no_secret() {
     assert_eq!(
         changes[1]["fields"],
         json!([
-            { "path": "memory_mib", "before": 256, "after": 512 },
-            { "path": "environment.NEW", "before": null, "after": "x" },
-            { "path": "environment.OLD", "before": "y", "after": null },
+            { "path": "memory_mib", "before": 256, "outside": false, "after": 512 },
+            { "path": "environment.NEW", "before": null, "outside": false, "after": "x" },
+            { "path": "environment.OLD", "before": "y", "outside": false, "after": null },
             { "path": "environment.TOKEN", "secret": true },
-            { "path": "role", "before": "arn:aws:iam::1:role/r", "unknown": true },
+            { "path": "role", "before": "arn:aws:iam::1:role/r", "outside": false, "unknown": true },
         ])
     );
+    assert_eq!(changes[1]["outside"], false);
     assert_eq!(changes[5]["fields"][1]["forces_replacement"], true);
     assert_eq!(changes[5]["data_at_risk"], "12 messages");
     assert_eq!(changes[8]["deleted_with"], "integration/ping");
