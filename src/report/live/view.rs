@@ -273,10 +273,11 @@ fn alarm_rows(frame: &mut Frame<'_>, area: Rect, live: &Live, now: Timestamp) {
         .take(ALARM_ROWS)
     {
         let since = alarm.since.map_or_else(String::new, |at| ago(now, at));
-        lines.push(Line::from(vec![
-            Span::styled(format!(" {} ", inline(&alarm.name)), LOUD),
-            Span::raw(format!("{since}  {}", inline(&alarm.description))),
-        ]));
+        let name = Span::styled(format!(" {} ", inline(&alarm.name)), LOUD);
+        let why = format!("{since}  {}", inline(&alarm.description));
+        let room = usize::from(area.width).saturating_sub(name.width());
+        let why = Span::raw(cut(&why, room).into_owned());
+        lines.push(Line::from(vec![name, why]));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }
