@@ -373,10 +373,20 @@ impl Aws {
     /// Clients that nobody calls, for tests of what needs no cloud.
     #[cfg(test)]
     pub(crate) fn offline(identity: &Identity) -> Self {
+        Self::through(http_client(), identity)
+    }
+
+    /// Clients whose calls go to `client`.
+    #[cfg(test)]
+    pub(crate) fn through(client: SharedHttpClient, identity: &Identity) -> Self {
+        let credentials = Credentials::new("local", "test", None, None, "test");
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(identity.region.clone()))
-            .http_client(http_client())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::disabled())
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .http_client(client)
             .build();
         Self::with(&config, identity.clone())
     }

@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     address::Address,
     event::{Event, Observer, Outcome},
+    lock::Lease,
     plan::{Action, Change, Plan, differences, of_kind},
     properties::{has_unknown, resolve},
     resource::{Attributes, Context, Observed, Owner, Replacement, Resource},
@@ -164,8 +165,8 @@ impl Step<'_> {
 }
 
 impl Engine<'_> {
-    /// Applies `plan`.
-    pub async fn apply(&self, plan: &Plan) -> Applied {
+    /// Applies `plan`, and changes nothing once `lease` is over.
+    pub async fn apply(&self, plan: &Plan, lease: &Lease) -> Applied {
         let steps = steps(plan, self.stack, self.types);
         let mut outcomes: Vec<Option<Outcome>> = vec![None; steps.len()];
         let mut begun = vec![false; steps.len()];
@@ -190,7 +191,7 @@ impl Engine<'_> {
                                 .filter_map(|&before| settled_at[before])
                                 .max();
                             running.push(async move {
-                                (index, self.take(step, desired, not_before).await)
+                                (index, self.take(step, desired, not_before, lease).await)
                             });
                         }
                         Err(outcome) => {
@@ -299,6 +300,7 @@ impl Engine<'_> {
         step: &Step<'_>,
         desired: Value,
         not_before: Option<Instant>,
+        lease: &Lease,
     ) -> (Result<Attributes, Outcome>, Duration) {
         let started = Instant::now();
         let address = &step.change.address;
@@ -316,6 +318,7 @@ impl Engine<'_> {
             aws: self.aws,
             scope: self.scope,
             notify: &notify,
+            lease,
         };
         if matches!(step.work, Work::Remove | Work::Tighten)
             && let Some(not_before) = not_before.filter(|not_before| *not_before > Instant::now())

@@ -2,17 +2,36 @@
 //!
 //! An object in the bucket that is created only if absent and changed only if unchanged, with an owner and an expiry that
 //! its holder moves on. A holder that died is outlived; one that lives is robbed only by a machine whose clock is wrong by
-//! more than [`CLOCK_SKEW`] and the rest of its time.
+//! more than [`CLOCK_SKEW`] and the rest of its time. A holder that couldn't renew in time begins nothing more: its
+//! [`Lease`] is over.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
+
+#[cfg(not(test))]
+use Timestamp as Clock;
+
+#[cfg(test)]
+use self::tests::Clock;
 use super::bucket::{Bucket, Condition, Written};
 use crate::{aws::Error, diagnostic::Diagnostic};
+
+#[cfg(test)]
+mod tests;
 
 /// The lock's name in the bucket.
 const NAME: &str = "lock.json";
@@ -24,6 +43,8 @@ const RENEWAL: Duration = Duration::from_mins(1);
 const RENEWAL_RETRY: Duration = Duration::from_secs(5);
 /// How far two machines' clocks may differ before an expired lock counts as dead.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
+/// How often it's looked whether a lease is over, beside whenever there's news.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Who holds a lock, and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +69,7 @@ pub struct Holder {
 impl Holder {
     /// A holder that begins now.
     pub fn new(identity: &str, command: &str) -> Self {
-        let now = Timestamp::now();
+        let now = Clock::now();
         Self {
             id: Uuid::new_v4().to_string(),
             identity: identity.to_owned(),
@@ -88,6 +109,9 @@ pub enum LockError {
     /// Others come and go too quickly to tell who holds it, or it was freed while it was held.
     #[error("the lock at {0} was freed or changed meanwhile")]
     Changed(String),
+    /// It couldn't be renewed before it expired.
+    #[error("the lock at {0} couldn't be renewed in time")]
+    Expired(String),
     /// What stands there isn't a lock.
     #[error("what is at {0} isn't a lock")]
     Odd(String),
@@ -124,6 +148,9 @@ impl LockError {
             Self::Changed(_) => Diagnostic::error("lock::changed", self.to_string())
                 .note("somebody ran `wsless unlock`, or several runs want the stage at once")
                 .help("run the command again: it goes on from what is there"),
+            Self::Expired(_) => Diagnostic::error("lock::expired", self.to_string())
+                .note("S3 didn't answer, or this machine slept; somebody else may have the lock by now")
+                .help("run the command again: it goes on from what is there"),
             Self::Odd(_) => Diagnostic::error("lock::odd", self.to_string())
                 .help("see whose it is; if nobody is deploying, delete the object and run the command again"),
             Self::Unconditional(_) => Diagnostic::error("lock::unconditional", self.to_string())
@@ -142,12 +169,65 @@ impl LockError {
     }
 }
 
+/// Until when a lock is held for sure, by this machine's clock.
+#[derive(Debug)]
+pub struct Lease {
+    until_ms: AtomicI64,
+}
+
+impl Lease {
+    /// Of what needs no lock.
+    pub const fn unlimited() -> Self {
+        Self {
+            until_ms: AtomicI64::new(i64::MAX),
+        }
+    }
+
+    fn new(until: Timestamp) -> Self {
+        Self {
+            until_ms: AtomicI64::new(until.as_millisecond()),
+        }
+    }
+
+    fn extend(&self, until: Timestamp) {
+        self.until_ms
+            .store(until.as_millisecond(), Ordering::SeqCst);
+    }
+
+    fn end(&self) {
+        self.until_ms.store(i64::MIN, Ordering::SeqCst);
+    }
+
+    /// Whether it's still held.
+    pub fn holds(&self) -> bool {
+        Clock::now().as_millisecond() < self.until_ms.load(Ordering::SeqCst)
+    }
+
+    /// Does the work, but begins and goes on with it only while the lock is held; `None` if it's no longer.
+    ///
+    /// It looks whenever the work goes on, since a machine that slept wakes up late, and every second.
+    pub async fn guard<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        poll_fn(|context| {
+            if !self.holds() {
+                return Poll::Ready(None);
+            }
+            while ticks.poll_tick(context).is_ready() {}
+            work.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
+}
+
 /// A lock that's held. Dropping it doesn't free it: [`Lock::release`] does.
 #[derive(Debug)]
 pub struct Lock<'a> {
     bucket: Bucket<'a>,
     holder: Holder,
     etag: String,
+    lease: Arc<Lease>,
     /// Whether a dead holder had it before: then its work may be half done.
     pub was_stolen: bool,
 }
@@ -173,29 +253,19 @@ impl<'a> Lock<'a> {
                 if bucket.put(NAME, again, Condition::Absent).await? != Written::Outrun {
                     return Err(LockError::Unconditional(bucket.name()));
                 }
-                return Ok(Lock {
-                    bucket,
-                    holder,
-                    etag,
-                    was_stolen,
-                });
+                return Ok(Self::held(bucket, holder, etag, was_stolen));
             }
             let Some((present, etag)) = read(bucket).await? else {
                 continue;
             };
-            if !present.is_dead(Timestamp::now()) {
+            if !present.is_dead(Clock::now()) {
                 return Err(held(bucket, present));
             }
             if let Written::Yes(etag) = bucket
                 .put(NAME, body.clone(), Condition::Unchanged(&etag))
                 .await?
             {
-                return Ok(Lock {
-                    bucket,
-                    holder,
-                    etag,
-                    was_stolen: true,
-                });
+                return Ok(Self::held(bucket, holder, etag, true));
             }
             was_stolen = true;
         }
@@ -205,13 +275,35 @@ impl<'a> Lock<'a> {
         }
     }
 
-    /// Renews the lock again and again, and returns only when it's lost.
+    fn held(bucket: Bucket<'a>, holder: Holder, etag: String, was_stolen: bool) -> Self {
+        Self {
+            bucket,
+            lease: Arc::new(Lease::new(holder.expires_at)),
+            holder,
+            etag,
+            was_stolen,
+        }
+    }
+
+    /// Until when it's held for sure.
+    pub fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease)
+    }
+
+    /// Renews the lock again and again, and returns only when it's lost. The lease is over then.
     ///
     /// A renewal that fails is tried again until the lock would expire: a bad minute of S3's is no reason to stop.
     pub async fn keep(&mut self) -> LockError {
+        let lease = self.lease();
+        let lost = lease.guard(self.renew()).await;
+        lease.end();
+        lost.unwrap_or_else(|| LockError::Expired(self.bucket.place(NAME)))
+    }
+
+    async fn renew(&mut self) -> LockError {
         loop {
             let next = Holder {
-                expires_at: later(Timestamp::now(), LIFETIME),
+                expires_at: later(Clock::now(), LIFETIME),
                 ..self.holder.clone()
             };
             let body = serde_json::to_vec(&next).unwrap_or_default();
@@ -222,6 +314,7 @@ impl<'a> Lock<'a> {
             match written {
                 Ok(Written::Yes(etag)) => {
                     self.etag = etag;
+                    self.lease.extend(next.expires_at);
                     self.holder = next;
                     sleep(RENEWAL).await;
                 }
@@ -232,11 +325,10 @@ impl<'a> Lock<'a> {
                     Ok(None) => return LockError::Changed(self.bucket.place(NAME)),
                     Err(error) => return error,
                 },
-                Err(error) if Timestamp::now() < self.holder.expires_at => {
+                Err(error) => {
                     tracing::debug!(%error, "the lock's renewal is tried again");
                     sleep(RENEWAL_RETRY).await;
                 }
-                Err(error) => return error.into(),
             }
         }
     }
@@ -321,21 +413,5 @@ pub fn run_url() -> Option<String> {
             Some(format!("{server}/{repository}/actions/runs/{run}"))
         }
         _ => variable("CI_JOB_URL").or_else(|| variable("BUILD_URL")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lock_is_dead_only_when_it_is_past_its_expiry_by_more_than_the_clocks_may_differ() {
-        let holder = Holder::new("arn:aws:iam::1:user/x", "deploy");
-        assert!(!holder.is_dead(holder.expires_at));
-        assert!(!holder.is_dead(later(holder.expires_at, CLOCK_SKEW)));
-        assert!(holder.is_dead(later(
-            holder.expires_at,
-            CLOCK_SKEW + Duration::from_secs(1)
-        )));
     }
 }

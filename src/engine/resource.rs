@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{address::Address, plan::FieldChange, scope::Scope, survey::Survey};
-use crate::aws::{Aws, Error, Operation, Settle};
+use super::{address::Address, lock::Lease, plan::FieldChange, scope::Scope, survey::Survey};
+use crate::aws::{Aws, Effect, Error, Operation, Settle};
 
 /// What references may ask of a resource: `arn`, `id`, `url` and the like.
 pub type Attributes = BTreeMap<String, String>;
@@ -288,6 +288,8 @@ pub struct Context<'a> {
     pub scope: &'a Scope,
     /// Says what is waited for.
     pub notify: &'a (dyn Fn(&str) + Send + Sync),
+    /// While it holds, the cloud may be changed.
+    pub lease: &'a Lease,
 }
 
 impl Context<'_> {
@@ -301,10 +303,10 @@ impl Context<'_> {
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ErrorMetadata,
     {
-        self.aws.settle(operation, &[], self.notify, send).await
+        self.settle(operation, &[], send).await
     }
 
-    /// Makes a call and sits out what `settles` names; see [`Aws::settle`].
+    /// Makes a call and sits out what `settles` names; see [`Aws::settle`]. Nothing is changed without the lock.
     pub async fn settle<T, E, F>(
         &self,
         operation: Operation,
@@ -315,7 +317,14 @@ impl Context<'_> {
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ErrorMetadata,
     {
-        self.aws.settle(operation, settles, self.notify, send).await
+        let call = self.aws.settle(operation, settles, self.notify, send);
+        if operation.effect == Effect::Read {
+            return call.await;
+        }
+        self.lease.guard(call).await.unwrap_or_else(|| {
+            let words = "the stage's lock was lost: it wasn't begun, or its end not waited for";
+            Err(Error::unexpected(operation, words))
+        })
     }
 
     /// Deletes: like [`Context::settle`], and that it's gone already is fine.

@@ -11,7 +11,7 @@ use super::{
     bucket::Bucket,
     drift,
     event::Outcome,
-    lock::{Holder, Lock, LockError, run_url},
+    lock::{Holder, Lease, Lock, LockError, run_url},
     plan::{Action, Foreign, Plan, of_kind, plan},
     record::{self, Record},
     resource::{Attributes, Context},
@@ -139,6 +139,7 @@ impl Engine<'_> {
             aws: self.aws,
             scope: self.scope,
             notify: &|_| (),
+            lease: &Lease::unlimited(),
         };
         let weighed = plan.changes.iter().map(|change| {
             let context = &context;
@@ -194,7 +195,8 @@ impl Engine<'_> {
         let started = Timestamp::now();
         let mut troubles = Vec::new();
         let applied = {
-            let apply = std::pin::pin!(self.apply(&look.plan));
+            let lease = lock.lease();
+            let apply = std::pin::pin!(self.apply(&look.plan, &lease));
             let keep = std::pin::pin!(lock.keep());
             match select(apply, keep).await {
                 Either::Left((applied, _)) => applied,

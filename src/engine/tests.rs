@@ -14,6 +14,7 @@ use super::{
     apply::{Applied, Engine, Stop},
     drift,
     event::Outcome,
+    lock::Lease,
     plan::{Action, FieldChange, Plan, plan},
     properties::{Text, is_unknown},
     record::Record,
@@ -236,7 +237,7 @@ async fn apply(stack: &Stack, plan: &Plan, types: &[&dyn Resource], stop: &Stop)
         stop,
         allow_data_loss: false,
     };
-    engine.apply(plan).await
+    engine.apply(plan, &Lease::unlimited()).await
 }
 
 fn actions(plan: &Plan) -> Vec<String> {

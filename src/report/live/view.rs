@@ -16,7 +16,7 @@ use crate::{
     report::{
         log,
         status::{ago, number},
-        text::inline,
+        text::{cut, inline},
     },
     stack::figures::{Part, Unit},
 };
