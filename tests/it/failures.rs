@@ -4,6 +4,7 @@
 
 mod cut_off;
 mod errors;
+mod everywhere;
 mod locks;
 mod refusals;
 
@@ -132,8 +133,13 @@ impl Story {
     }
 
     fn start<const N: usize>(&self, arguments: [&str; N]) -> Running {
-        let manifest = ["--manifest", &self.manifest];
-        self.project.start(arguments.into_iter().chain(manifest))
+        self.start_with(&arguments)
+    }
+
+    fn start_with(&self, arguments: &[&str]) -> Running {
+        let manifest = ["--manifest", self.manifest.as_str()];
+        self.project
+            .start(arguments.iter().copied().chain(manifest))
     }
 
     fn deploy(&self, stage: &str) -> Output {

@@ -133,7 +133,7 @@ fn an_update_and_a_destroy_killed_anywhere_are_finished_by_the_next() {
 }
 
 /// A version that was published before the kill may have been published for nothing.
-fn without_versions(mut shape: Vec<String>) -> Vec<String> {
+pub(super) fn without_versions(mut shape: Vec<String>) -> Vec<String> {
     shape.retain(|line| !line.contains(" version "));
     for line in &mut shape {
         if let Some((alias, _)) = line

@@ -44,8 +44,26 @@ struct Shared {
     calls: Mutex<Vec<Call>>,
     faults: Mutex<Vec<Fault>>,
     /// How many more mutating calls may pass; `None`: all.
-    allowance: Mutex<Option<usize>>,
+    allowance: Mutex<Option<Allowance>>,
     released: watch::Sender<u64>,
+}
+
+/// How far a run gets.
+#[derive(Debug, Clone, Copy)]
+struct Allowance {
+    /// So many mutating calls pass.
+    mutations: usize,
+    /// The last of them is done, but its answer is held.
+    holds_the_last_answer: bool,
+}
+
+/// What becomes of a call before any rule is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admission {
+    Passes,
+    /// It's done; whoever sent it doesn't hear so.
+    AnswerIsHeld,
+    IsHeld,
 }
 
 impl Recorder {
@@ -118,7 +136,18 @@ impl Recorder {
     /// Lets `count` more mutating calls pass and holds every call after them, as if the network stood still.
     /// For tests that kill the binary in the middle of its work.
     pub fn hold_after_mutations(&self, count: usize) {
-        *locked(&self.shared.allowance) = Some(count);
+        *locked(&self.shared.allowance) = Some(Allowance {
+            mutations: count,
+            holds_the_last_answer: false,
+        });
+    }
+
+    /// The same, and the answer to the last of those that pass is held too: it's done, and nobody hears of it.
+    pub fn hold_from_the_answer_of_mutation(&self, number: usize) {
+        *locked(&self.shared.allowance) = Some(Allowance {
+            mutations: number,
+            holds_the_last_answer: true,
+        });
     }
 
     /// Waits until a call is held.
@@ -173,15 +202,20 @@ impl Shared {
         locked(&self.calls)
     }
 
-    /// True if the call may go on; counts it if it's a mutation.
-    fn admit(&self, call: &Call) -> bool {
-        match locked(&self.allowance).as_mut() {
-            None => true,
-            Some(0) => false,
-            Some(left) => {
-                *left -= usize::from(call.is_mutation());
-                true
-            }
+    /// Whether the call may go on; counts it if it's a mutation.
+    fn admit(&self, call: &Call) -> Admission {
+        let mut allowance = locked(&self.allowance);
+        let Some(allowance) = allowance.as_mut() else {
+            return Admission::Passes;
+        };
+        if allowance.mutations == 0 {
+            return Admission::IsHeld;
+        }
+        allowance.mutations -= usize::from(call.is_mutation());
+        if allowance.mutations == 0 && allowance.holds_the_last_answer {
+            Admission::AnswerIsHeld
+        } else {
+            Admission::Passes
         }
     }
 }
@@ -217,7 +251,8 @@ async fn answer(
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let mut call = Call::new(&parts, &body, shared.began.elapsed());
     let mut released = shared.released.subscribe();
-    call.held = !shared.admit(&call);
+    let admission = shared.admit(&call);
+    call.held = admission == Admission::IsHeld;
     let index = {
         let mut calls = shared.calls();
         calls.push(call.clone());
@@ -243,6 +278,11 @@ async fn answer(
         }
         None => forward(parts, body, shared.upstream).await,
     };
+    if admission == Admission::AnswerIsHeld {
+        shared.calls()[index].held = true;
+        let _ = released.changed().await;
+        return Err(io::Error::other("done, and the answer dropped"));
+    }
     let mut calls = shared.calls();
     calls[index].status = response.as_ref().ok().map(|found| found.status().as_u16());
     calls[index].ended = Some(shared.began.elapsed());
