@@ -182,7 +182,7 @@ pub struct Aws {
     identity: Identity,
     credentials: Option<SharedCredentialsProvider>,
     has_own_endpoint: bool,
-    /// None where nobody limits.
+    /// None at an address of the user's own: AWS's rates aren't its, and what it throttles all the same is repeated.
     limits: Option<limit::Limits>,
     api_changes: tokio::sync::Mutex<()>,
 }
@@ -289,10 +289,6 @@ impl Aws {
                 arn: String::new(),
             },
         );
-        if options.local {
-            // Its rates are only those of `--fidelity aws`, and what it throttles then is repeated.
-            aws.limits = None;
-        }
         // Nothing is uploaded in the first call: whoever is there answers at once.
         let sts = aws_sdk_sts::Client::from_conf(
             aws_sdk_sts::config::Builder::from(&config)
@@ -365,7 +361,7 @@ impl Aws {
             identity,
             credentials: config.credentials_provider(),
             has_own_endpoint: config.endpoint_url().is_some(),
-            limits: Some(limit::Limits::new(config.endpoint_url().is_some())),
+            limits: config.endpoint_url().is_none().then(limit::Limits::new),
             api_changes: tokio::sync::Mutex::new(()),
         }
     }

@@ -72,9 +72,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Those of AWS. At an endpoint of the user's own, events are read as fast as they're given: lines are followed there
-    /// as they come.
-    pub(super) fn new(own_endpoint: bool) -> Self {
+    /// Those of AWS.
+    pub(super) fn new() -> Self {
         Self {
             api_gateway: Bucket::new(10.0, 40.0),
             create_deployment: Bucket::new(0.2, 1.0),
@@ -85,11 +84,7 @@ impl Limits {
             alarm_reads: Bucket::new(9.0, 40.0),
             logs: Bucket::new(10.0, 30.0),
             // One is left for whoever else looks.
-            log_events: if own_endpoint {
-                Bucket::new(100.0, 100.0)
-            } else {
-                Bucket::new(4.0, 5.0)
-            },
+            log_events: Bucket::new(4.0, 5.0),
             dynamodb: Bucket::new(10.0, 20.0),
             queues: Bucket::new(50.0, 200.0),
         }
@@ -130,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_at_once_and_the_rest_at_the_rate() {
-        let limits = Limits::new(false);
+        let limits = Limits::new();
         let operation = Operation::read(Service::ApiGatewayV2, "GetApis");
         let start = Instant::now();
         for _ in 0..40 {
@@ -147,7 +142,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn two_deployments_are_five_seconds_apart() {
-        let limits = Limits::new(false);
+        let limits = Limits::new();
         let operation = Operation::create(Service::ApiGatewayV2, "CreateDeployment");
         let start = Instant::now();
         limits.acquire(operation).await;

@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
-
 #[cfg(not(test))]
 use Timestamp as Clock;
 

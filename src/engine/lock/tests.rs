@@ -32,10 +32,7 @@ use proptest::{
 use tokio::time::Instant;
 
 use super::*;
-use crate::{
-    aws::Aws,
-    engine::scope::Scope,
-};
+use crate::{aws::Aws, engine::scope::Scope};
 
 tokio::task_local! {
     static WATCH: Watch;
@@ -201,7 +198,12 @@ struct Round {
 }
 
 fn rounds() -> impl Strategy<Value = Vec<Round>> {
-    let round = (0_u64..240, 0_usize..40, 100_u64..15_000, prop::bool::weighted(0.2));
+    let round = (
+        0_u64..240,
+        0_usize..40,
+        100_u64..15_000,
+        prop::bool::weighted(0.2),
+    );
     let round = round.prop_map(|(rest, changes, each, dies)| Round {
         rest: Duration::from_secs(rest),
         changes,
@@ -265,7 +267,11 @@ async fn act(aws: &Aws, scope: &Scope, watch: Watch, rounds: &[Round], world: &M
             world.lock().unwrap().lost += 1;
             assert!(!lease.holds());
         } else if !round.dies {
-            world.lock().unwrap().leases.retain(|(whose, ..)| *whose != taken);
+            world
+                .lock()
+                .unwrap()
+                .leases
+                .retain(|(whose, ..)| *whose != taken);
             let _ = lock.release().await;
         }
     }
@@ -300,7 +306,9 @@ fn play(actors: &[(i64, Vec<Round>)], seed: [u8; 32], trouble: u64) -> World {
         let holder = || Holder::new("arn:aws:iam::1:user/x", "deploy");
         let last = WATCH
             .scope(watch, async {
-                Lock::acquire(Bucket::new(&aws, &scope), holder()).await.map(drop)
+                Lock::acquire(Bucket::new(&aws, &scope), holder())
+                    .await
+                    .map(drop)
             })
             .await;
         assert!(last.is_ok(), "nobody can take the lock: {last:?}");
@@ -314,24 +322,27 @@ const AHEAD_MS: i64 = 30_000;
 #[test]
 fn no_two_hold_the_lock_at_once_whatever_their_clocks_and_the_line_do() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 64,
+        cases: 256,
         ..ProptestConfig::default()
     });
     let actors = vec((-AHEAD_MS..=AHEAD_MS, rounds()), 2..6);
     let sum = Mutex::new(World::default());
     let schedules = AtomicU64::new(0);
     runner
-        .run(&(actors, any::<[u8; 32]>(), 0_u64..60), |(actors, seed, trouble)| {
-            let world = play(&actors, seed, trouble);
-            schedules.fetch_add(1, Ordering::Relaxed);
-            let mut sum = sum.lock().unwrap();
-            sum.latest += world.latest;
-            sum.stolen += world.stolen;
-            sum.lost += world.lost;
-            sum.refused += world.refused;
-            sum.changes += world.changes;
-            Ok(())
-        })
+        .run(
+            &(actors, any::<[u8; 32]>(), 0_u64..60),
+            |(actors, seed, trouble)| {
+                let world = play(&actors, seed, trouble);
+                schedules.fetch_add(1, Ordering::Relaxed);
+                let mut sum = sum.lock().unwrap();
+                sum.latest += world.latest;
+                sum.stolen += world.stolen;
+                sum.lost += world.lost;
+                sum.refused += world.refused;
+                sum.changes += world.changes;
+                Ok(())
+            },
+        )
         .unwrap_or_else(|error| panic!("{error}"));
     let sum = sum.into_inner().unwrap();
     println!(
@@ -368,7 +379,11 @@ fn who_renews_is_never_robbed_on_a_good_line() {
         [7; 32],
         0,
     );
-    assert_eq!((world.lost, world.stolen, world.changes), (0, 0, 120), "{world:?}");
+    assert_eq!(
+        (world.lost, world.stolen, world.changes),
+        (0, 0, 120),
+        "{world:?}"
+    );
     assert_eq!(world.refused, 60);
 }
 
@@ -388,5 +403,8 @@ fn a_clock_that_is_wrong_by_more_robs() {
     };
     let actors = [(0, vec![long]), (10 * 60_000, vec![robber])];
     let robbed = std::panic::catch_unwind(|| play(&actors, [7; 32], 0));
-    assert!(robbed.is_err(), "this world's rules see no robbery: {robbed:?}");
+    assert!(
+        robbed.is_err(),
+        "this world's rules see no robbery: {robbed:?}"
+    );
 }
