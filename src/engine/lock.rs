@@ -294,7 +294,7 @@ impl<'a> Lock<'a> {
     /// A renewal that fails is tried again until the lock would expire: a bad minute of S3's is no reason to stop.
     pub async fn keep(&mut self) -> LockError {
         let lease = self.lease();
-        let lost = lease.guard(self.renew()).await;
+        let lost = lease.guard(Box::pin(self.renew())).await;
         lease.end();
         lost.unwrap_or_else(|| LockError::Expired(self.bucket.place(NAME)))
     }

@@ -317,7 +317,7 @@ impl Context<'_> {
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ErrorMetadata,
     {
-        let call = self.aws.settle(operation, settles, self.notify, send);
+        let call = Box::pin(self.aws.settle(operation, settles, self.notify, send));
         if operation.effect == Effect::Read {
             return call.await;
         }

@@ -323,6 +323,7 @@ const AHEAD_MS: i64 = 30_000;
 fn no_two_hold_the_lock_at_once_whatever_their_clocks_and_the_line_do() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 256,
+        failure_persistence: None,
         ..ProptestConfig::default()
     });
     let actors = vec((-AHEAD_MS..=AHEAD_MS, rounds()), 2..6);
