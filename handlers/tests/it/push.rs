@@ -213,7 +213,7 @@ async fn a_connection_that_does_not_open_in_time_stays_known_until_its_entry_is_
     cloud.open("here", &[]);
     cloud.entered("new", &[], Duration::ZERO);
     cloud.script("@connections/new", 1000, 410, "");
-    cloud.time_limit(Duration::from_secs(1));
+    cloud.time_limit(Duration::from_secs(3));
     let function = Function::builtin(&cloud, "push", &[]);
     let greeting = batch(&[result("m1", to("new"), "welcome")]);
     assert_eq!(cloud.invoke(greeting.clone()).await.failures(), ["m1"]);

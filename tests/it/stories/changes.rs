@@ -93,7 +93,7 @@ fn changed_settings_reach_one_function_and_secrets_are_never_shown(system: &Syst
         fields.expect("the fields of a change"),
         json!([
             {"path": "environment.API_TOKEN", "secret": true},
-            {"path": "memory_mib", "before": 128, "after": 256},
+            {"path": "memory_mib", "before": 128, "outside": false, "after": 256},
         ])
     );
     let before = system.cloud.inventory();
